@@ -1,0 +1,279 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// Person is the personal data of a contact: one sealed value.
+type Person struct {
+	Email     string     `json:"email"`
+	Mobile    string     `json:"mobile,omitempty"`
+	FirstName string     `json:"first_name,omitempty"`
+	LastName  string     `json:"last_name,omitempty"`
+	Language  string     `json:"language,omitempty"`
+	Country   string     `json:"country,omitempty"`
+	City      string     `json:"city,omitempty"`
+	Own       []OwnField `json:"own,omitempty"`
+}
+
+// OwnField is one of the company's own fields.
+type OwnField struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+}
+
+// Address is the person's canonical email address.
+func (p Person) Address() Address { return Address{p.Email} }
+
+// Number is the person's mobile number in E.164; zero when there is none.
+func (p Person) Number() Address { return Address{p.Mobile} }
+
+// Contact is a row of contacts. Zero times, ids and texts stand for "not kept".
+type Contact struct {
+	SubscriberID int64
+	AddressKey   []byte
+	MobileKey    []byte
+	Permission   Permission
+	Frozen       bool
+	EmailMasked  string
+	MobileMasked string
+	Source       string
+	Rating       Rating
+	Opens        int64
+	Clicks       int64
+	Updates      int64
+	SignedUpAt   Micros
+	ConfirmedAt  Micros
+	WithdrawnAt  Micros // when the person last withdrew all consent
+	DeletedAt    Micros
+	ForgetAt     Micros // a pending sign-up is forgotten after this
+	LastSeenAt   Micros
+	Predecessor  int64
+	Successor    int64
+	Acts         int64 // how many rows of evidence there are: the next one's number
+	Version      int64
+	Sealed       []byte
+
+	before Permission // as it was read: for the counters
+	source string
+	seen   Micros
+}
+
+const contactColumns = `c.subscriber_id, c.address_key, c.mobile_key, c.permission, c.frozen, c.email_masked, c.mobile_masked,
+ COALESCE(c.source, ''), c.rating, c.opens, c.clicks, c.updates, c.signed_up_at, c.confirmed_at, c.withdrawn_at, c.deleted_at,
+ c.forget_at, c.last_seen_at, c.predecessor, c.successor, c.acts, c.version`
+
+func (c *Contact) fields() []any {
+	return []any{&c.SubscriberID, &c.AddressKey, &c.MobileKey, &c.Permission, &c.Frozen, &c.EmailMasked, &c.MobileMasked,
+		&c.Source, &c.Rating, &c.Opens, &c.Clicks, &c.Updates, &c.SignedUpAt, &c.ConfirmedAt, &c.WithdrawnAt, &c.DeletedAt,
+		&c.ForgetAt, &c.LastSeenAt, &c.Predecessor, &c.Successor, &c.Acts, &c.Version}
+}
+
+func (c *Contact) read() { c.before, c.source, c.seen = c.Permission, c.Source, c.LastSeenAt }
+
+// Contact reads one contact whole, its sealed value included.
+func (q queries) Contact(ctx context.Context, id int64) (*Contact, error) {
+	c := &Contact{}
+	err := q.get(ctx, append(c.fields(), &c.Sealed), `SELECT `+contactColumns+`, c.sealed FROM contacts c WHERE c.subscriber_id = ?`, id)
+	c.read()
+	return c, err
+}
+
+// Live reads the live contact of an address; ErrNotFound when there is none.
+func (q queries) Live(ctx context.Context, addressKey []byte) (*Contact, error) {
+	c := &Contact{}
+	err := q.get(ctx, append(c.fields(), &c.Sealed), `SELECT `+contactColumns+`, c.sealed FROM contacts c WHERE c.address_key = ? AND c.live = 1`, addressKey)
+	c.read()
+	return c, err
+}
+
+// ByAddress reads the live card and the tombstones of an address, newest first.
+func (q queries) ByAddress(ctx context.Context, addressKey []byte) ([]*Contact, error) {
+	return q.contacts(ctx, `SELECT `+contactColumns+` FROM contacts c WHERE c.address_key = ? ORDER BY c.subscriber_id DESC`, addressKey)
+}
+
+// ByMobile reads the live cards of a number, newest first.
+func (q queries) ByMobile(ctx context.Context, mobileKey []byte) ([]*Contact, error) {
+	return q.contacts(ctx, `SELECT `+contactColumns+` FROM contacts c WHERE c.mobile_key = ? ORDER BY c.subscriber_id DESC`, mobileKey)
+}
+
+func (q queries) contacts(ctx context.Context, query string, args ...any) ([]*Contact, error) {
+	var out []*Contact
+	err := q.each(ctx, func(rows *sql.Rows) error {
+		c := &Contact{}
+		out = append(out, c)
+		return rows.Scan(c.fields()...)
+	}, query, args...)
+	return out, err
+}
+
+// Open unseals a contact's personal data; a tombstone has none.
+func (q queries) Open(c *Contact) (Person, error) {
+	var p Person
+	if c.Sealed == nil {
+		return p, nil
+	}
+	err := q.keys.open(sealContact, c.SubscriberID, c.Sealed, &p)
+	return p, err
+}
+
+// Seal puts personal data into the contact: the sealed value, the masked
+// forms beside it, and the keys that it is found by.
+func (q queries) Seal(c *Contact, p Person) error {
+	sealed, err := q.keys.seal(sealContact, c.SubscriberID, p)
+	if err != nil {
+		return err
+	}
+	c.Sealed, c.EmailMasked, c.MobileMasked = sealed, p.Address().Masked(), p.Number().Masked()
+	c.AddressKey, c.MobileKey = q.keys.AddressKey(p.Address()), nil
+	if p.Mobile != "" {
+		c.MobileKey = q.keys.AddressKey(p.Number())
+	}
+	return nil
+}
+
+func (c *Contact) live() any {
+	if c.Permission == Deleted {
+		return nil
+	}
+	return 1
+}
+
+func nullable(s string) any {
+	if s == "" {
+		return nil
+	}
+	return s
+}
+
+const insertContact = `INSERT INTO contacts (subscriber_id, live, address_key, mobile_key, permission, frozen, email_masked, mobile_masked,
+ source, rating, opens, clicks, updates, signed_up_at, confirmed_at, withdrawn_at, deleted_at, forget_at, last_seen_at,
+ predecessor, successor, acts, version, sealed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+
+// AddContact inserts a contact; ErrTaken when its address has a live one.
+func (tx *Tx) AddContact(ctx context.Context, c *Contact) error {
+	c.Version = 1
+	_, err := tx.exec(ctx, insertContact, c.SubscriberID, c.live(), c.AddressKey, c.MobileKey, c.Permission, c.Frozen, c.EmailMasked, c.MobileMasked,
+		nullable(c.Source), c.Rating, c.Opens, c.Clicks, c.Updates, c.SignedUpAt, c.ConfirmedAt, c.WithdrawnAt, c.DeletedAt, c.ForgetAt, c.LastSeenAt,
+		c.Predecessor, c.Successor, c.Acts, c.Version, c.Sealed)
+	if err != nil {
+		return err
+	}
+	tx.count(c.Permission, c.Source, 1)
+	c.read()
+	return nil
+}
+
+// SaveContact writes a contact back, guarded by the version that was read:
+// when somebody else was faster, the transaction starts again.
+func (tx *Tx) SaveContact(ctx context.Context, c *Contact) error {
+	err := tx.one(ctx, `UPDATE contacts SET live = ?, mobile_key = ?, permission = ?, frozen = ?, email_masked = ?, mobile_masked = ?, source = ?, rating = ?,
+ opens = ?, clicks = ?, updates = ?, signed_up_at = ?, confirmed_at = ?, withdrawn_at = ?, deleted_at = ?, forget_at = ?, last_seen_at = ?,
+ predecessor = ?, successor = ?, acts = ?, sealed = ?, version = version + 1 WHERE subscriber_id = ? AND version = ?`,
+		c.live(), c.MobileKey, c.Permission, c.Frozen, c.EmailMasked, c.MobileMasked, nullable(c.Source), c.Rating, c.Opens, c.Clicks, c.Updates,
+		c.SignedUpAt, c.ConfirmedAt, c.WithdrawnAt, c.DeletedAt, c.ForgetAt, c.LastSeenAt, c.Predecessor, c.Successor, c.Acts, c.Sealed, c.SubscriberID, c.Version)
+	if err != nil {
+		return err
+	}
+	if c.seen != c.LastSeenAt { // memberships carry the sort key of their contact
+		if _, err := tx.exec(ctx, `UPDATE memberships SET last_seen_at = ? WHERE subscriber_id = ?`, c.LastSeenAt, c.SubscriberID); err != nil {
+			return err
+		}
+	}
+	tx.count(c.before, c.source, -1)
+	tx.count(c.Permission, c.Source, 1)
+	c.Version++
+	c.read()
+	return nil
+}
+
+// RemoveContact takes the row away for good: a sign-up that nobody confirmed.
+func (tx *Tx) RemoveContact(ctx context.Context, c *Contact) error {
+	if err := tx.one(ctx, `DELETE FROM contacts WHERE subscriber_id = ? AND version = ?`, c.SubscriberID, c.Version); err != nil {
+		return err
+	}
+	tx.count(c.before, c.source, -1)
+	return nil
+}
+
+// KnownState is what an import needs to know of an address.
+type KnownState struct {
+	ID         int64 // the live contact, or the newest tombstone
+	Permission Permission
+	Withdrawn  bool // the person has once withdrawn everything
+}
+
+// Known tells of each address key who is known by it. A missing key is nobody.
+func (q queries) Known(ctx context.Context, keys [][]byte) (map[string]KnownState, error) {
+	out := make(map[string]KnownState, len(keys))
+	for len(keys) > 0 {
+		n := min(len(keys), 500)
+		args := make([]any, 0, 500)
+		for _, k := range keys[:n] {
+			args = append(args, k)
+		}
+		keys = keys[n:]
+		marks, args := inList(args)
+		err := q.each(ctx, func(rows *sql.Rows) error {
+			var key []byte
+			var s KnownState
+			var withdrawn Micros
+			if err := rows.Scan(&key, &s.ID, &s.Permission, &withdrawn); err != nil {
+				return err
+			}
+			s.Withdrawn = withdrawn > 0
+			old, ok := out[string(key)]
+			if !ok || s.Permission != Deleted || (old.Permission == Deleted && s.ID > old.ID) {
+				out[string(key)] = s
+			}
+			return nil
+		}, `SELECT address_key, subscriber_id, permission, withdrawn_at FROM contacts WHERE address_key IN (`+marks+`)`, args...)
+		if err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// inList makes the place holders of an IN list. Lists are filled up to a few
+// sizes by repeating their last value, so that few statements are prepared.
+func inList(args []any) (string, []any) {
+	size := 500
+	for _, s := range []int{1, 10, 50, 100} {
+		if len(args) <= s {
+			size = s
+			break
+		}
+	}
+	for len(args) < size {
+		args = append(args, args[len(args)-1])
+	}
+	return strings.Repeat("?, ", len(args)-1) + "?", args
+}
+
+// IDsOf lists every card, live or not, of an address.
+func (q queries) IDsOf(ctx context.Context, addressKey []byte) ([]int64, error) {
+	var out []int64
+	err := q.each(ctx, func(rows *sql.Rows) error {
+		var id int64
+		err := rows.Scan(&id)
+		out = append(out, id)
+		return err
+	}, `SELECT subscriber_id FROM contacts WHERE address_key = ? ORDER BY subscriber_id DESC`, addressKey)
+	return out, err
+}
+
+// Exists tells whether a card holds personal data: one that is gone or a
+// tombstone does not.
+func (q queries) Exists(ctx context.Context, id int64) (bool, error) {
+	var n int64
+	err := q.get(ctx, []any{&n}, `SELECT COUNT(*) FROM contacts WHERE subscriber_id = ? AND live = 1`, id)
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return false, fmt.Errorf("looking for a card: %w", err)
+	}
+	return n > 0, nil
+}

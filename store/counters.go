@@ -1,0 +1,86 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"sort"
+	"strconv"
+	"strings"
+)
+
+// Counters are kept up to date by the transactions that change what they
+// count, so that no screen has to count rows.
+type Counters struct {
+	ByPermission map[Permission]int64
+	BySource     map[string]int64
+	ByList       map[int64]map[string]int64
+	OutboxOpen   int64
+}
+
+func (tx *Tx) add(name string, n int64) { tx.deltas[name] += n }
+
+func (tx *Tx) count(p Permission, source string, n int64) {
+	tx.add("permission/"+p.String(), n)
+	if source != "" {
+		tx.add("source/"+source, n)
+	}
+}
+
+// flushCounters writes the changes in the order of their names: two
+// transactions then never wait for each other crosswise.
+func (tx *Tx) flushCounters(ctx context.Context) error {
+	names := make([]string, 0, len(tx.deltas))
+	for name, n := range tx.deltas {
+		if n != 0 {
+			names = append(names, name)
+		}
+	}
+	sort.Strings(names)
+	for _, name := range names {
+		n, err := tx.exec(ctx, `UPDATE counters SET n = n + ? WHERE name = ? AND shard = 0`, tx.deltas[name], name)
+		if err == nil && n == 0 {
+			_, err = tx.exec(ctx, `INSERT INTO counters (name, shard, n) VALUES (?, 0, ?)`, name, tx.deltas[name])
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Counters reads them all: a row each for the permissions, sources and lists.
+func (q queries) Counters(ctx context.Context) (Counters, error) {
+	c := Counters{ByPermission: map[Permission]int64{}, BySource: map[string]int64{}, ByList: map[int64]map[string]int64{}}
+	err := q.each(ctx, func(rows *sql.Rows) error {
+		var name string
+		var n int64
+		if err := rows.Scan(&name, &n); err != nil || n == 0 {
+			return err
+		}
+		kind, rest, _ := strings.Cut(name, "/")
+		switch kind {
+		case "permission":
+			p, err := ParsePermission(rest)
+			if err != nil {
+				return err
+			}
+			c.ByPermission[p] = n
+		case "source":
+			c.BySource[rest] = n
+		case "list":
+			number, status, _ := strings.Cut(rest, "/")
+			id, err := strconv.ParseInt(number, 10, 64)
+			if err != nil {
+				return err
+			}
+			if c.ByList[id] == nil {
+				c.ByList[id] = map[string]int64{}
+			}
+			c.ByList[id][status] = n
+		case "outbox":
+			c.OutboxOpen = n
+		}
+		return nil
+	}, `SELECT name, SUM(n) FROM counters GROUP BY name`)
+	return c, err
+}

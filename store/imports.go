@@ -1,0 +1,26 @@
+package store
+
+import "context"
+
+// SetImport notes, in the transaction of a chunk, up to which line a file is
+// imported; so an import that was killed is known by its file.
+func (tx *Tx) SetImport(ctx context.Context, fileKey []byte, started Micros, line int64) error {
+	n, err := tx.exec(ctx, `UPDATE imports SET started_at = ?, line = ? WHERE file_key = ?`, started, line, fileKey)
+	if err == nil && n == 0 {
+		_, err = tx.exec(ctx, `INSERT INTO imports (file_key, started_at, line) VALUES (?, ?, ?)`, fileKey, started, line)
+	}
+	return err
+}
+
+// DropImport forgets a file that was imported to its end.
+func (tx *Tx) DropImport(ctx context.Context, fileKey []byte) error {
+	_, err := tx.exec(ctx, `DELETE FROM imports WHERE file_key = ?`, fileKey)
+	return err
+}
+
+// ImportStopped tells when an import of the file began that did not end, and
+// the last line that it finished; ErrNotFound when there is none.
+func (q queries) ImportStopped(ctx context.Context, fileKey []byte) (started Micros, line int64, err error) {
+	err = q.get(ctx, []any{&started, &line}, `SELECT started_at, line FROM imports WHERE file_key = ?`, fileKey)
+	return started, line, err
+}

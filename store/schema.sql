@@ -1,0 +1,170 @@
+-- One statement per step, in order, never changed once released: a store
+-- remembers how many it has had. {{id}} is the dialect's integer primary key,
+-- {{clustered}} what keeps a table in the order of its primary key.
+
+CREATE TABLE IF NOT EXISTS sequences (
+  name VARCHAR(32) NOT NULL PRIMARY KEY,
+  next_id BIGINT NOT NULL
+) {{clustered}};
+
+CREATE TABLE IF NOT EXISTS contacts (
+  subscriber_id {{id}},
+  live SMALLINT,
+  address_key VARBINARY(32) NOT NULL,
+  mobile_key VARBINARY(32),
+  permission SMALLINT NOT NULL,
+  frozen SMALLINT NOT NULL DEFAULT 0,
+  email_masked VARCHAR(320) NOT NULL DEFAULT '',
+  mobile_masked VARCHAR(24) NOT NULL DEFAULT '',
+  source VARCHAR(64),
+  rating SMALLINT NOT NULL DEFAULT 0,
+  opens BIGINT NOT NULL DEFAULT 0,
+  clicks BIGINT NOT NULL DEFAULT 0,
+  updates BIGINT NOT NULL DEFAULT 0,
+  signed_up_at BIGINT NOT NULL DEFAULT 0,
+  confirmed_at BIGINT NOT NULL DEFAULT 0,
+  withdrawn_at BIGINT NOT NULL DEFAULT 0,
+  deleted_at BIGINT NOT NULL DEFAULT 0,
+  forget_at BIGINT NOT NULL DEFAULT 0,
+  last_seen_at BIGINT NOT NULL,
+  predecessor BIGINT NOT NULL DEFAULT 0,
+  successor BIGINT NOT NULL DEFAULT 0,
+  acts BIGINT NOT NULL DEFAULT 0,
+  version BIGINT NOT NULL,
+  sealed MEDIUMBLOB
+);
+
+CREATE UNIQUE INDEX contacts_address ON contacts (address_key, live);
+
+CREATE INDEX contacts_mobile ON contacts (mobile_key);
+
+CREATE INDEX contacts_seen ON contacts (live, last_seen_at, subscriber_id);
+
+CREATE INDEX contacts_permission ON contacts (permission, last_seen_at, subscriber_id);
+
+CREATE INDEX contacts_source ON contacts (source, last_seen_at, subscriber_id);
+
+CREATE TABLE IF NOT EXISTS lists (
+  list_id {{id}},
+  name VARCHAR(120) NOT NULL,
+  slug VARCHAR(64) NOT NULL,
+  created_at BIGINT NOT NULL
+);
+
+CREATE UNIQUE INDEX lists_name ON lists (name);
+
+CREATE UNIQUE INDEX lists_slug ON lists (slug);
+
+CREATE TABLE IF NOT EXISTS memberships (
+  subscriber_id BIGINT NOT NULL,
+  list_id BIGINT NOT NULL,
+  status SMALLINT NOT NULL,
+  since BIGINT NOT NULL,
+  last_seen_at BIGINT NOT NULL,
+  PRIMARY KEY (subscriber_id, list_id)
+) {{clustered}};
+
+CREATE INDEX memberships_status ON memberships (list_id, status, last_seen_at, subscriber_id);
+
+CREATE INDEX memberships_seen ON memberships (list_id, last_seen_at, subscriber_id);
+
+CREATE TABLE IF NOT EXISTS notices (
+  notice_id VARBINARY(32) NOT NULL PRIMARY KEY,
+  body TEXT NOT NULL,
+  created_at BIGINT NOT NULL
+);
+
+CREATE TABLE IF NOT EXISTS evidence (
+  subscriber_id BIGINT NOT NULL,
+  n BIGINT NOT NULL,
+  kind SMALLINT NOT NULL,
+  at BIGINT NOT NULL,
+  sealed BLOB,
+  PRIMARY KEY (subscriber_id, n)
+) {{clustered}};
+
+CREATE TABLE IF NOT EXISTS audit (
+  audit_id {{id}},
+  at BIGINT NOT NULL,
+  actor VARCHAR(64) NOT NULL,
+  role VARCHAR(16) NOT NULL,
+  door VARCHAR(64) NOT NULL,
+  act VARCHAR(32) NOT NULL,
+  subscriber_id BIGINT NOT NULL DEFAULT 0,
+  why TEXT NOT NULL
+);
+
+CREATE INDEX audit_contact ON audit (subscriber_id, audit_id);
+
+CREATE TABLE IF NOT EXISTS tokens (
+  token_hash VARBINARY(32) NOT NULL PRIMARY KEY,
+  purpose SMALLINT NOT NULL,
+  subscriber_id BIGINT NOT NULL,
+  list_id BIGINT NOT NULL,
+  created_at BIGINT NOT NULL,
+  expires_at BIGINT NOT NULL,
+  used_at BIGINT NOT NULL DEFAULT 0,
+  sealed BLOB
+);
+
+CREATE INDEX tokens_contact ON tokens (subscriber_id);
+
+CREATE INDEX tokens_expiry ON tokens (expires_at);
+
+CREATE TABLE IF NOT EXISTS outbox (
+  letter_id {{id}},
+  subscriber_id BIGINT NOT NULL,
+  kind VARCHAR(24) NOT NULL,
+  to_masked VARCHAR(320) NOT NULL,
+  state SMALLINT NOT NULL,
+  due_at BIGINT NOT NULL,
+  attempts BIGINT NOT NULL DEFAULT 0,
+  owner VARCHAR(32) NOT NULL DEFAULT '',
+  created_at BIGINT NOT NULL,
+  done_at BIGINT NOT NULL DEFAULT 0,
+  code SMALLINT NOT NULL DEFAULT 0,
+  reply VARCHAR(600) NOT NULL DEFAULT '',
+  host VARCHAR(255) NOT NULL DEFAULT '',
+  tls VARCHAR(32) NOT NULL DEFAULT ''
+);
+
+CREATE INDEX outbox_due ON outbox (state, due_at, letter_id);
+
+CREATE INDEX outbox_contact ON outbox (subscriber_id);
+
+CREATE TABLE IF NOT EXISTS bodies (
+  letter_id {{id}},
+  sealed MEDIUMBLOB NOT NULL
+);
+
+CREATE TABLE IF NOT EXISTS mailbox (
+  number {{id}},
+  address_key VARBINARY(32) NOT NULL,
+  at BIGINT NOT NULL,
+  to_masked VARCHAR(320) NOT NULL,
+  sealed MEDIUMBLOB NOT NULL
+);
+
+CREATE INDEX mailbox_address ON mailbox (address_key);
+
+CREATE TABLE IF NOT EXISTS limits (
+  limit_key VARBINARY(32) NOT NULL PRIMARY KEY,
+  first_at BIGINT NOT NULL,
+  second_at BIGINT NOT NULL,
+  last_at BIGINT NOT NULL
+);
+
+CREATE INDEX limits_age ON limits (last_at);
+
+CREATE TABLE IF NOT EXISTS counters (
+  name VARCHAR(96) NOT NULL,
+  shard SMALLINT NOT NULL,
+  n BIGINT NOT NULL,
+  PRIMARY KEY (name, shard)
+) {{clustered}};
+
+CREATE TABLE IF NOT EXISTS imports (
+  file_key VARBINARY(32) NOT NULL PRIMARY KEY,
+  started_at BIGINT NOT NULL,
+  line BIGINT NOT NULL
+) {{clustered}};

@@ -1,0 +1,116 @@
+package store
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hkdf"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+)
+
+// ErrSealed: sealed data does not open with this key, address or place.
+var ErrSealed = errors.New("sealed data does not open: the key file is another store's, or the row was tampered with")
+
+// The kinds of sealed values; each is bound to its table and row, so that no
+// sealed value opens in another's place.
+const (
+	sealContact = "contact"
+	sealToken   = "token"
+	sealLetter  = "letter"
+	sealMail    = "mail"
+)
+
+// place is the associated data of a sealed value.
+func place(kind string, id int64) []byte {
+	return binary.BigEndian.AppendUint64([]byte(kind+"\x00"), uint64(id))
+}
+
+func (k *Keys) seal(kind string, id int64, v any) ([]byte, error) {
+	plain, err := json.Marshal(v)
+	if err != nil {
+		return nil, fmt.Errorf("sealing: %w", err)
+	}
+	return k.sealBytes(kind, id, plain)
+}
+
+func (k *Keys) sealBytes(kind string, id int64, plain []byte) ([]byte, error) {
+	sealed, err := k.aead.Encrypt(plain, place(kind, id))
+	if err != nil {
+		return nil, fmt.Errorf("sealing: %w", err)
+	}
+	return sealed, nil
+}
+
+func (k *Keys) open(kind string, id int64, sealed []byte, v any) error {
+	plain, err := k.openBytes(kind, id, sealed)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(plain, v); err != nil {
+		return ErrSealed
+	}
+	return nil
+}
+
+func (k *Keys) openBytes(kind string, id int64, sealed []byte) ([]byte, error) {
+	plain, err := k.aead.Decrypt(sealed, place(kind, id))
+	if err != nil {
+		return nil, ErrSealed
+	}
+	return plain, nil
+}
+
+// EvidenceKey opens and seals the evidence of one address. It is derived from
+// the pepper and the address, so neither the database nor the AEAD keyset
+// opens a tombstone's evidence: somebody has to know the address.
+type EvidenceKey struct{ gcm cipher.AEAD }
+
+// EvidenceKey derives the key: HKDF-SHA-256 (RFC 5869) over the pepper with
+// the canonical address as its info.
+func (k *Keys) EvidenceKey(a Address) (EvidenceKey, error) {
+	key, err := hkdf.Key(sha256.New, k.pepper, nil, "evidence\x00"+a.canonical, 32)
+	if err != nil {
+		return EvidenceKey{}, fmt.Errorf("deriving an evidence key: %w", err)
+	}
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		return EvidenceKey{}, fmt.Errorf("deriving an evidence key: %w", err)
+	}
+	gcm, err := cipher.NewGCMWithRandomNonce(block)
+	if err != nil {
+		return EvidenceKey{}, fmt.Errorf("deriving an evidence key: %w", err)
+	}
+	return EvidenceKey{gcm}, nil
+}
+
+// evidencePlace binds an act to its card, order, kind and time.
+func evidencePlace(e *Evidence) []byte {
+	b := []byte("evidence\x00")
+	for _, v := range []int64{e.SubscriberID, e.N, int64(e.Kind), int64(e.At)} {
+		b = binary.BigEndian.AppendUint64(b, uint64(v))
+	}
+	return b
+}
+
+func (k EvidenceKey) seal(e *Evidence) ([]byte, error) {
+	plain, err := json.Marshal(e.Act)
+	if err != nil {
+		return nil, fmt.Errorf("sealing evidence: %w", err)
+	}
+	return k.gcm.Seal(nil, nil, plain, evidencePlace(e)), nil
+}
+
+// Open fills e.Act; ErrSealed when the evidence is another address's.
+func (k EvidenceKey) Open(e *Evidence) error {
+	plain, err := k.gcm.Open(nil, nil, e.Sealed, evidencePlace(e))
+	if err != nil {
+		return ErrSealed
+	}
+	if err := json.Unmarshal(plain, &e.Act); err != nil {
+		return ErrSealed
+	}
+	return nil
+}

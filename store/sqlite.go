@@ -1,0 +1,214 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/ncruces/go-sqlite3"
+	"github.com/ncruces/go-sqlite3/driver"
+	_ "github.com/ncruces/go-sqlite3/vfs/adiantum" // the encrypted file system layer
+)
+
+// busyFor is how long a write waits for other processes before ErrBusy.
+const busyFor = 30 * time.Second
+
+// readers is how many connections browse at once in one process.
+const readers = 4
+
+func sqlitePath(rawURL string) (string, error) {
+	path, ok := strings.CutPrefix(rawURL, "sqlite:")
+	if !ok || path == "" {
+		return "", errors.New("--store takes sqlite:PATH")
+	}
+	return filepath.Abs(path)
+}
+
+func exists(path string) (bool, error) {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return false, nil
+	case err != nil:
+		return false, fmt.Errorf("looking for the store: %w", err)
+	case info.IsDir():
+		return false, fmt.Errorf("%s is a directory: name a file in it with --store sqlite:PATH", path)
+	}
+	return info.Size() > 0, nil
+}
+
+func dsn(path, extra string) string {
+	u := url.URL{Scheme: "file", Path: path, RawQuery: "vfs=adiantum" + extra}
+	return u.String()
+}
+
+func openSQLite(ctx context.Context, path string, keys *Keys) (*Store, error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, fmt.Errorf("making the store's directory: %w", err)
+	}
+	key, err := keys.fileKey()
+	if err != nil {
+		return nil, err
+	}
+	pragmaKey := "PRAGMA hexkey='" + hex.EncodeToString(key) + "'"
+	if err := checkKey(ctx, path, pragmaKey, keys.path); err != nil {
+		return nil, err
+	}
+	wdb, err := driver.Open(dsn(path, ""), setup(pragmaKey, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA secure_delete=ON; PRAGMA cache_size=-32000"))
+	if err != nil {
+		return nil, mapError(err)
+	}
+	conn, err := connect(ctx, wdb)
+	if err != nil {
+		return nil, openError(path, errors.Join(err, wdb.Close()))
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		return nil, errors.Join(fmt.Errorf("securing the store: %w", err), conn.Close(), wdb.Close())
+	}
+	rdb, err := driver.Open(dsn(path, ""), setup(pragmaKey, "PRAGMA query_only=ON; PRAGMA cache_size=-8000"))
+	if err != nil {
+		return nil, errors.Join(mapError(err), conn.Close(), wdb.Close())
+	}
+	rdb.SetMaxOpenConns(readers)
+	rdb.SetMaxIdleConns(readers)
+	s := &Store{
+		read:  &cachedDB{db: rdb, stmts: map[string]*sql.Stmt{}},
+		write: &writer{db: wdb, slot: make(chan struct{}, 1), conn: conn, stmts: map[string]*sql.Stmt{}},
+		path:  path,
+	}
+	s.queries = queries{keys: keys, stmt: s.read.stmt}
+	return s, nil
+}
+
+// connect opens the writing connection; another process that makes the store
+// at this moment holds it for a short while.
+func connect(ctx context.Context, db *sql.DB) (*sql.Conn, error) {
+	for end := time.Now().Add(busyFor); ; {
+		conn, err := db.Conn(ctx)
+		err = mapError(err)
+		if !errors.Is(err, ErrBusy) || time.Now().After(end) {
+			return conn, err
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+func setup(pragmaKey, pragmas string) func(*sqlite3.Conn) error {
+	return func(c *sqlite3.Conn) error {
+		if err := c.Exec(pragmaKey); err != nil {
+			return err
+		}
+		if err := c.BusyHandler(waitTurn); err != nil {
+			return err
+		}
+		return c.Exec("PRAGMA temp_store=MEMORY; " + pragmas)
+	}
+}
+
+// waitTurn polls often: a long import in another process lets go of the store
+// for a moment between its chunks, and a slow poll would miss that.
+func waitTurn(ctx context.Context, count int) bool {
+	const pause = time.Millisecond
+	if time.Duration(count)*pause > busyFor {
+		return false
+	}
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(pause/2 + rand.N(pause)):
+		return true
+	}
+}
+
+// checkKey reads the first page by itself, write-ahead log left alone: SQLite
+// with a wrong key would take the log for rubbish and throw it away.
+func checkKey(ctx context.Context, path, pragmaKey, keyPath string) error {
+	there, err := exists(path)
+	if err != nil || !there {
+		return err
+	}
+	for try := 0; ; try++ {
+		c, err := sqlite3.OpenContext(ctx, dsn(path, "&mode=ro&immutable=1"))
+		if err != nil {
+			return openError(path, err)
+		}
+		err = c.Exec(pragmaKey + "; PRAGMA schema_version")
+		err = errors.Join(err, c.Close())
+		switch {
+		case err == nil:
+			return nil
+		case !errors.Is(err, sqlite3.NOTADB) && !errors.Is(err, sqlite3.CORRUPT):
+			return openError(path, err)
+		case try == 2: // a page that is just being written may read torn, but not three times
+			return fmt.Errorf("the key file %s does not open the database %s: it is another store's (give the right one with --keys), or the database is damaged (restore a backup); nothing was changed", keyPath, path)
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+}
+
+func openError(path string, err error) error {
+	mapped := mapError(err)
+	if errors.Is(mapped, ErrReadOnly) {
+		return fmt.Errorf("opening %s: %w", path, mapped)
+	}
+	return mapped
+}
+
+// mapError turns the driver's errors into the room's own.
+func mapError(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, sql.ErrNoRows):
+		return ErrNotFound
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return err
+	case errors.Is(err, sqlite3.CONSTRAINT_UNIQUE), errors.Is(err, sqlite3.CONSTRAINT_PRIMARYKEY):
+		return ErrTaken
+	case errors.Is(err, sqlite3.BUSY), errors.Is(err, sqlite3.LOCKED):
+		return ErrBusy
+	case errors.Is(err, sqlite3.FULL), errors.Is(err, sqlite3.IOERR_WRITE):
+		return ErrFull
+	case errors.Is(err, sqlite3.CORRUPT), errors.Is(err, sqlite3.NOTADB):
+		return ErrDamaged
+	case errors.Is(err, sqlite3.READONLY), errors.Is(err, sqlite3.CANTOPEN), errors.Is(err, sqlite3.PERM):
+		return ErrReadOnly
+	}
+	return err
+}
+
+// Wipe moves the write-ahead log into the database and cuts it to nothing, so
+// that no earlier image of a row stays in it; secure_delete has overwritten
+// the rows themselves. It reports false when a reader held on to the log for
+// as long as patience lasts: call it again later.
+func (s *Store) Wipe(ctx context.Context, patience time.Duration) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for {
+		var busy, logged, moved int
+		err := s.write.hold(ctx, func() error {
+			return mapError(s.write.conn.QueryRowContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &logged, &moved))
+		})
+		switch {
+		case err == nil && busy == 0:
+			return true, nil
+		case ctx.Err() != nil:
+			return false, nil
+		case err != nil && !errors.Is(err, ErrBusy):
+			return false, fmt.Errorf("wiping the write-ahead log: %w", err)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+}

@@ -1,0 +1,139 @@
+package store
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/base64"
+	"encoding/binary"
+)
+
+// Purpose binds a token to the one thing that it is for.
+type Purpose int8
+
+// The purposes of tokens.
+const (
+	ForConfirm     Purpose = 1 // single use
+	ForUnsubscribe Purpose = 2 // may be used again: leaving twice is leaving
+)
+
+// TokenData is the sealed part of a token.
+type TokenData struct {
+	Address     string `json:"address,omitempty"` // only where no contact holds it: a resubscription beside a tombstone
+	Lang        string `json:"lang,omitempty"`
+	Notice      string `json:"notice,omitempty"`
+	MessageID   string `json:"message_id,omitempty"`
+	Resubscribe bool   `json:"resubscribe,omitempty"`
+	Asked       string `json:"asked,omitempty"` // how the person asked, by staff
+	By          string `json:"by,omitempty"`
+	IP          string `json:"ip,omitempty"` // of the web form that asked
+	UserAgent   string `json:"user_agent,omitempty"`
+}
+
+// Token is what a link in a mail carries. The store keeps its SHA-256 only.
+type Token struct {
+	Hash         []byte
+	Purpose      Purpose
+	SubscriberID int64
+	ListID       int64
+	CreatedAt    Micros
+	ExpiresAt    Micros
+	UsedAt       Micros
+	Data         TokenData
+}
+
+// NewToken makes the secret of a link: 32 random bytes in URL-safe base64.
+func NewToken() string {
+	b := make([]byte, 32)
+	rand.Read(b)
+	return base64.RawURLEncoding.EncodeToString(b)
+}
+
+func tokenHash(secret string) []byte {
+	sum := sha256.Sum256([]byte(secret))
+	return sum[:]
+}
+
+// sealPlace binds a token's sealed part to its row.
+func sealPlace(hash []byte) int64 { return int64(binary.BigEndian.Uint64(hash)) }
+
+// AddToken keeps a token; its secret goes into the letter and nowhere else.
+func (tx *Tx) AddToken(ctx context.Context, secret string, t Token) error {
+	t.Hash = tokenHash(secret)
+	sealed, err := tx.keys.seal(sealToken, sealPlace(t.Hash), t.Data)
+	if err != nil {
+		return err
+	}
+	_, err = tx.exec(ctx, `INSERT INTO tokens (token_hash, purpose, subscriber_id, list_id, created_at, expires_at, sealed) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+		t.Hash, t.Purpose, t.SubscriberID, t.ListID, t.CreatedAt, t.ExpiresAt, sealed)
+	return err
+}
+
+// Token reads the token of a secret, bound to its purpose; ErrNotFound for any other.
+func (q queries) Token(ctx context.Context, secret string, purpose Purpose) (*Token, error) {
+	t := &Token{Hash: tokenHash(secret), Purpose: purpose}
+	var sealed []byte
+	err := q.get(ctx, []any{&t.SubscriberID, &t.ListID, &t.CreatedAt, &t.ExpiresAt, &t.UsedAt, &sealed},
+		`SELECT subscriber_id, list_id, created_at, expires_at, used_at, sealed FROM tokens WHERE token_hash = ? AND purpose = ?`, t.Hash, purpose)
+	if err != nil {
+		return nil, err
+	}
+	return t, q.keys.open(sealToken, sealPlace(t.Hash), sealed, &t.Data)
+}
+
+// UseToken marks a token used, once: of two that try, one starts again. The
+// address in it goes at once.
+func (tx *Tx) UseToken(ctx context.Context, t *Token, at Micros) error {
+	kept := t.Data
+	kept.Address, kept.Asked, kept.IP, kept.UserAgent = "", "", "", ""
+	sealed, err := tx.keys.seal(sealToken, sealPlace(t.Hash), kept)
+	if err != nil {
+		return err
+	}
+	return tx.one(ctx, `UPDATE tokens SET used_at = ?, sealed = ? WHERE token_hash = ? AND used_at = 0`, at, sealed, t.Hash)
+}
+
+// MoveTokens gives a card's used tokens to its successor, so that a second
+// click on the link still finds out what became of it.
+func (tx *Tx) MoveTokens(ctx context.Context, from, to int64) error {
+	_, err := tx.exec(ctx, `UPDATE tokens SET subscriber_id = ? WHERE subscriber_id = ?`, to, from)
+	return err
+}
+
+// WaitingUntil tells until when a confirmation of the card is waited for; 0 when none is.
+func (q queries) WaitingUntil(ctx context.Context, id int64, now Micros) (Micros, error) {
+	var until Micros
+	err := q.get(ctx, []any{&until}, `SELECT COALESCE(MAX(expires_at), 0) FROM tokens WHERE subscriber_id = ? AND purpose = ? AND used_at = 0 AND expires_at > ?`,
+		id, ForConfirm, now)
+	return until, err
+}
+
+// DropTokens removes the tokens of a card: all of them, or with a list only
+// the confirmations of that list that are still open.
+func (tx *Tx) DropTokens(ctx context.Context, id, listID int64) error {
+	if listID == 0 {
+		_, err := tx.exec(ctx, `DELETE FROM tokens WHERE subscriber_id = ?`, id)
+		return err
+	}
+	_, err := tx.exec(ctx, `DELETE FROM tokens WHERE subscriber_id = ? AND list_id = ? AND purpose = ? AND used_at = 0`, id, listID, ForConfirm)
+	return err
+}
+
+// ExpiredTokens reads up to n tokens that ended before now, without their sealed part.
+func (q queries) ExpiredTokens(ctx context.Context, now Micros, n int) ([]Token, error) {
+	var out []Token
+	err := q.each(ctx, func(rows *sql.Rows) error {
+		var t Token
+		err := rows.Scan(&t.Hash, &t.Purpose, &t.SubscriberID, &t.ListID, &t.ExpiresAt, &t.UsedAt)
+		out = append(out, t)
+		return err
+	}, `SELECT token_hash, purpose, subscriber_id, list_id, expires_at, used_at FROM tokens WHERE expires_at <= ? ORDER BY expires_at LIMIT ?`, now, n)
+	return out, err
+}
+
+// DropToken removes one token; it may be gone already.
+func (tx *Tx) DropToken(ctx context.Context, t Token) error {
+	_, err := tx.exec(ctx, `DELETE FROM tokens WHERE token_hash = ?`, t.Hash)
+	return err
+}

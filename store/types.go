@@ -1,0 +1,124 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Errors that every method of the room maps the driver's errors to.
+var (
+	ErrNotFound = errors.New("not found")
+	// ErrTaken: a unique value (a live address, a list's name) is there already.
+	ErrTaken = errors.New("already taken")
+	// ErrBusy: another process has held the store for longer than the deadline.
+	ErrBusy = errors.New("the store is busy: another process has been writing to it all the time; try again")
+	// ErrFull: the disk that holds the store is full.
+	ErrFull = errors.New("the disk that holds the store is full: nothing was changed; make room and try again")
+	// ErrDamaged: the database does not read as one.
+	ErrDamaged = errors.New("the database is damaged: nothing was changed; restore a backup")
+	// ErrReadOnly: the store's files can't be written.
+	ErrReadOnly = errors.New("the store can't be written: check the rights of its directory and files, and the disk")
+	// errConflict: the row changed since it was read; the transaction starts again.
+	errConflict = errors.New("the row changed since it was read")
+)
+
+// Permission is a contact's state (see flows/permission.go for what moves it).
+type Permission int8
+
+// The permissions. Unknown is an address that nobody is known by.
+const (
+	Unknown Permission = iota
+	Pending
+	Confirmed
+	Unsubscribed
+	Deleted
+)
+
+var permissionNames = [...]string{"unknown", "pending", "confirmed", "unsubscribed", "deleted"}
+
+// String is the word that screens, docs and JSON use.
+func (p Permission) String() string {
+	if p < 0 || int(p) >= len(permissionNames) {
+		return "unknown"
+	}
+	return permissionNames[p]
+}
+
+// MarshalText makes JSON hold the word.
+func (p Permission) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
+
+// UnmarshalText reads the word back.
+func (p *Permission) UnmarshalText(b []byte) error {
+	v, err := ParsePermission(string(b))
+	if err == nil {
+		*p = v
+	}
+	return err
+}
+
+// ParsePermission reads a permission's word.
+func ParsePermission(s string) (Permission, error) {
+	for i, name := range permissionNames[1:] {
+		if s == name {
+			return Permission(i + 1), nil
+		}
+	}
+	return Unknown, fmt.Errorf("no permission is called that: use pending, confirmed, unsubscribed or deleted")
+}
+
+// The states of a membership, as cards show them.
+const (
+	OnHold     = "pending"
+	Subscribed = "subscribed"
+	Left       = "unsubscribed"
+)
+
+var statusCodes = map[string]int{OnHold: 1, Subscribed: 2, Left: 3}
+var statusNames = [...]string{"", OnHold, Subscribed, Left}
+
+// Ratings, from none to best; 0 stands for "not kept".
+var ratingNames = [...]string{"", "dormant", "low", "average", "high", "VIP"}
+
+// Average is the rating that every new contact starts with.
+const Average Rating = 3
+
+// Rating is a contact's MailRating.
+type Rating int8
+
+// String is the word that screens show; "" when none is kept.
+func (r Rating) String() string {
+	if r < 0 || int(r) >= len(ratingNames) {
+		return ""
+	}
+	return ratingNames[r]
+}
+
+// ParseRating reads a rating's word; anything else is Average.
+func ParseRating(s string) Rating {
+	for i, name := range ratingNames[1:] {
+		if s == name {
+			return Rating(i + 1)
+		}
+	}
+	return Average
+}
+
+// Micros is a time as the store keeps it: microseconds since 1970 in UTC; 0 is none.
+type Micros int64
+
+// At turns a time into Micros; the zero time into 0.
+func At(t time.Time) Micros {
+	if t.IsZero() {
+		return 0
+	}
+	return Micros(t.UnixMicro())
+}
+
+// Time turns Micros back; 0 into the zero time.
+func (m Micros) Time() time.Time {
+	if m == 0 {
+		return time.Time{}
+	}
+	return time.UnixMicro(int64(m)).UTC()
+}
