@@ -1,0 +1,84 @@
+package intake
+
+import (
+	"net/netip"
+	"strings"
+	"time"
+)
+
+// fieldInfo is a field, how its values are read, and the names that columns of
+// English, Danish, Swedish and German files give it. Names are written as
+// function plain leaves them.
+type fieldInfo struct {
+	name   string
+	setter func(settings) setter
+	names  string // sure
+	weak   string // guesses, which give way to a sure column
+}
+
+// allFields is the table of fields; Fields lists their names.
+var allFields = []fieldInfo{
+	{"email", emailInto, "email emailaddress emailadresse emailadress mail mailadresse mailadress mailaddress epost epostadress epostadresse eposta emailid subscriberemail contactemail", ""},
+	{"mobile", mobileInto, "mobile mobilenumber mobileno mobilephone mobilephonenumber cell cellphone cellphonenumber msisdn sms smsnumber mobil mobilnummer mobilnr mobiltelefon mobiltelefonnummer mobiltlf mobilephone handy handynummer handynr",
+		"telefon telefonnummer telefonnr tlf tlfnr tlfnummer phone phonenumber telephone telephonenumber tel telnr"},
+	{"first_name", text(func(r *Row) *string { return &r.FirstName }), "firstname fname givenname forename fornavn förnamn fornamn vorname rufname tilltalsnamn", ""},
+	{"last_name", text(func(r *Row) *string { return &r.LastName }), "lastname lname surname familyname efternavn efternamn nachname familienname zuname", ""},
+	{"language", text(func(r *Row) *string { return &r.Language }), "language lang languagecode preferredlanguage sprog sprogkode språk sprak språkkod sprache sprachcode", "locale"},
+	{"country", text(func(r *Row) *string { return &r.Country }), "country countrycode countryname land landekode landkode landskod ländercode laendercode länderkennung", ""},
+	{"city", text(func(r *Row) *string { return &r.City }), "city town by bynavn stad ort postort stadt wohnort", ""},
+	{"source", text(func(r *Row) *string { return &r.Source }), "source signupsource optinsource leadsource kilde tilmeldingskilde källa kalla quelle herkunft anmeldequelle", ""},
+	{"rating", text(func(r *Row) *string { return &r.Rating }), "rating mailrating memberrating contactrating vurdering betyg bewertung", ""},
+	{"signed_up_at", timeInto("the sign-up time", func(r *Row) *time.Time { return &r.SignedUpAt }), "signedupat signedup signupat signuptime signupdate signup optintime optindate optinat subscribedat subscribed subscribedate subscriptiondate tilmeldt tilmeldtden tilmeldingsdato tilmeldingstidspunkt anmäld anmäldden anmälningsdatum anmald anmeldt anmeldtden registrerad prenumererarsedan angemeldet angemeldetam angemeldetseit anmeldedatum anmeldezeitpunkt anmeldezeit",
+		"created createdat createdon creationdate dateadded oprettet oprettetden skapad skapades erstellt erstelltam registered registeredat registreret registriert registriertam"},
+	{"signed_up_ip", addrInto("the sign-up IP address", func(r *Row) *netip.Addr { return &r.SignedUpIP }), "signedupip signupip signupipaddress optinip subscribedip tilmeldtip tilmeldtfraip tilmeldingsip anmäldip anmäldfrånip anmälningsip anmeldtip angemeldetip anmeldeip anmeldungsip", "ip ipaddress ipadresse ipadress"},
+	{"confirmed_at", timeInto("the confirmation time", func(r *Row) *time.Time { return &r.ConfirmedAt }), "confirmedat confirmed confirmtime confirmationtime confirmationdate confirmdate doubleoptinat doubleoptintime doubleoptindate bekræftet bekræftetden bekræftelsesdato bekraeftet bekräftad bekräftadden bekräftades bekräftelsedatum bekraftad bestätigt bestätigtam bestaetigt bestaetigtam bestätigungsdatum bestätigungszeitpunkt", ""},
+	{"confirmed_ip", addrInto("the confirmation IP address", func(r *Row) *netip.Addr { return &r.ConfirmedIP }), "confirmedip confirmip confirmationip confirmationipaddress doubleoptinip bekræftetip bekræftetfraip bekræftelsesip bekräftadip bekräftadfrånip bestätigtip bestätigungsip bestaetigtip bestaetigungsip", ""},
+	{"last_activity_at", timeInto("the time of the last activity", func(r *Row) *time.Time { return &r.LastActivityAt }), "lastactivityat lastactivity lastactive lastactiveat lastseen lastseenat lastengagement lastopened senesteaktivitet sidsteaktivitet senestaktiv sidstaktiv senasteaktivitet senastaktiv letzteaktivität letzteaktivitaet zuletztaktiv", ""},
+	{"opens", countInto("the number of opens", func(r *Row) *int64 { return &r.Opens }), "opens opened openscount åbninger aabninger åbnet öppningar öppnade öffnungen oeffnungen geöffnet", ""},
+	{"clicks", countInto("the number of clicks", func(r *Row) *int64 { return &r.Clicks }), "clicks clicked clickscount klik klick klickar klicks", ""},
+	{"updates", countInto("the number of updates", func(r *Row) *int64 { return &r.Updates }), "updates updated updatescount opdateringer uppdateringar aktualisierungen", ""},
+}
+
+// alias is what a column name stands for.
+type alias struct {
+	field string
+	weak  bool
+}
+
+var (
+	fieldsByName = map[string]*fieldInfo{}
+	aliases      = map[string]alias{}
+)
+
+func init() {
+	for i := range allFields {
+		f := &allFields[i]
+		fieldsByName[f.name] = f
+		aliases[plain(f.name)] = alias{f.name, false}
+		for _, n := range strings.Fields(f.names) {
+			aliases[n] = alias{f.name, false}
+		}
+		for _, n := range strings.Fields(f.weak) {
+			aliases[n] = alias{f.name, true}
+		}
+	}
+}
+
+// Fields are the names of the fields that a column can feed.
+func Fields() []string {
+	names := make([]string, len(allFields))
+	for i, f := range allFields {
+		names[i] = f.name
+	}
+	return names
+}
+
+// fieldNamed finds a field, or Ignore, by its name in any case.
+func fieldNamed(name string) (string, bool) {
+	low := strings.ToLower(name)
+	if low == Ignore {
+		return Ignore, true
+	}
+	_, ok := fieldsByName[low]
+	return low, ok
+}
