@@ -1,0 +1,362 @@
+package tui
+
+import (
+	"context"
+	"strings"
+
+	tea "charm.land/bubbletea/v2"
+	"charm.land/lipgloss/v2"
+
+	"kartotek/flows"
+)
+
+// contacts is the grid of all contacts, masked, newest first.
+type contacts struct {
+	base
+	filter flows.Filter
+	win    window
+	loaded bool
+	seen   int64 // how many contacts there were when the first page was fetched
+	rows   int   // that fitted when it was last drawn
+	head   int   // lines above the grid's first row
+	wide   int   // of the grid
+	grid   grid
+	side   preview
+}
+
+func newContacts(sh *shell) screen {
+	return &contacts{base: newBase(sh), rows: 1, grid: newGrid(sh), side: preview{sh: sh}}
+}
+
+func (c *contacts) name() string { return "Contacts" }
+
+func (c *contacts) badge() (int64, bool) { return c.sh.counts.Contacts(), false }
+
+func (c *contacts) place() string {
+	total, known := c.total()
+	i := int64(c.win.cur)
+	switch {
+	case c.win.len() == 0:
+		return ""
+	case c.win.start >= 0 && known:
+		return number(min(c.win.start+i+1, total)) + " of " + number(total)
+	case c.win.start >= 0:
+		return "row " + number(c.win.start+i+1)
+	default:
+		return "near the end"
+	}
+}
+
+// total is how many contacts the filter leaves, where a counter tells.
+func (c *contacts) total() (int64, bool) {
+	f := c.filter
+	switch n := c.sh.counts; {
+	case !c.sh.counted:
+		return 0, false
+	case f == flows.Filter{}:
+		return n.Contacts(), true
+	case f == flows.Filter{Permission: f.Permission}:
+		return n.ByPermission[f.Permission], true
+	case f == flows.Filter{Source: f.Source}:
+		return n.BySource[f.Source], true
+	default:
+		return 0, false
+	}
+}
+
+// empty tells whether there is nobody at all, which greets instead of a grid.
+func (c *contacts) empty() bool {
+	return c.loaded && c.win.len() == 0 && c.filter == flows.Filter{}
+}
+
+func (c *contacts) card() (flows.Card, bool) {
+	if p := c.win.at(c.win.cur); p != nil {
+		return *p, true
+	}
+	return flows.Card{}, false
+}
+
+func (c *contacts) actions() []action {
+	here := func() string {
+		if _, ok := c.card(); !ok {
+			return "no card is under the cursor"
+		}
+		return ""
+	}
+	table := []action{
+		{Key: "enter", Label: "open", Why: here, Do: c.openCard},
+		{Key: "f", Label: "filter", Do: c.askFilter},
+	}
+	table = append(table, c.sh.cardActs(c.card, func() *flows.Given { return nil })...)
+	table = append(table,
+		action{Key: "i", Label: "import", Why: c.sh.idle, Do: c.sh.askImport},
+		action{Key: "F", Label: "clear the filter", Quiet: c.filter == flows.Filter{}, Why: func() string {
+			if c.filter == (flows.Filter{}) {
+				return "no filter is set"
+			}
+			return ""
+		}, Do: func() tea.Cmd { return c.setFilter(flows.Filter{}) }},
+		action{Key: "s", Label: "load sample contacts", Quiet: true, Why: func() string {
+			if !c.empty() {
+				return "only an empty store takes them"
+			}
+			return c.sh.idle()
+		}, Do: c.sh.sample},
+	)
+	return append(table, moves(c.step, func() int { return max(1, c.rows-1) }, c.first, c.last)...)
+}
+
+func (c *contacts) openCard() tea.Cmd {
+	card, _ := c.card()
+	return c.sh.push(newCard(c.sh, card, nil))
+}
+
+func (c *contacts) enter() tea.Cmd {
+	if c.loaded {
+		return nil
+	}
+	return c.first()
+}
+
+func (c *contacts) refresh() tea.Cmd {
+	if c.loaded && (c.win.cur > 0 || c.win.newer()) {
+		return c.reload()
+	}
+	return c.first()
+}
+
+// poll fetches the first page anew when contacts have come and the cursor
+// rests on the newest: further down, nothing moves under the reader's eyes.
+func (c *contacts) poll(bool) tea.Cmd {
+	atTop := c.win.cur == 0 && !c.win.newer()
+	if c.loaded && atTop && c.seen != c.sh.counts.Contacts() && !c.box.busy("page") {
+		return c.first()
+	}
+	return nil
+}
+
+func (c *contacts) patch(card flows.Card) tea.Cmd {
+	if c.win.patch(card) {
+		c.grid.forget()
+		c.side.forget()
+	}
+	return nil
+}
+
+func (c *contacts) page(p flows.Page) func(context.Context) (flows.Cards, error) {
+	p.Filter, p.Limit = c.filter, pageSize
+	return func(ctx context.Context) (flows.Cards, error) { return c.sh.Desk.Browse(ctx, c.sh.Actor, p) }
+}
+
+// first goes to the newest contact. What is on show stays until it is there.
+func (c *contacts) first() tea.Cmd {
+	if c.win.len() > 0 && !c.win.newer() && c.win.cur != 0 {
+		c.win.cur, c.win.top = 0, 0
+		return nil
+	}
+	return read(c.sh, c.box, "page", c.page(flows.Page{}), func(p flows.Cards, err error) tea.Cmd {
+		if err != nil {
+			return c.refused(err)
+		}
+		c.loaded, c.seen = true, c.sh.counts.Contacts()
+		c.forget()
+		c.win.reset(p, 0)
+		return nil
+	})
+}
+
+// last goes to the oldest contact.
+func (c *contacts) last() tea.Cmd {
+	if c.win.len() > 0 && !c.win.older() {
+		c.win.cur = c.win.len() - 1
+		c.win.clamp(c.rows)
+		return nil
+	}
+	return read(c.sh, c.box, "page", c.page(flows.Page{Last: true}), func(p flows.Cards, err error) tea.Cmd {
+		if err != nil {
+			return c.refused(err)
+		}
+		start := int64(-1)
+		if total, ok := c.total(); ok && total >= int64(len(p.Cards)) {
+			start = total - int64(len(p.Cards))
+		}
+		c.forget()
+		c.win.reset(p, start)
+		c.win.cur = len(p.Cards) - 1
+		c.win.clamp(c.rows)
+		return nil
+	})
+}
+
+// reload fetches the page around the cursor anew and keeps the place.
+func (c *contacts) reload() tea.Cmd {
+	at := 0
+	page := flows.Page{}
+	offset, start := c.win.cur, int64(-1)
+	for i, p := range c.win.pages {
+		if offset < len(p.Cards) || i == len(c.win.pages)-1 {
+			if i > 0 {
+				last := c.win.pages[i-1].Last
+				page.After = &last
+			}
+			break
+		}
+		offset -= len(p.Cards)
+		at += len(p.Cards)
+	}
+	if page.After == nil && c.win.newer() {
+		return nil // the page before it is not known; it will be fetched on the way
+	}
+	if c.win.start >= 0 {
+		start = c.win.start + int64(at)
+	}
+	top := c.win.top - at
+	return read(c.sh, c.box, "page", c.page(page), func(p flows.Cards, err error) tea.Cmd {
+		if err != nil {
+			return c.refused(err)
+		}
+		c.forget()
+		c.win.reset(p, start)
+		c.win.cur, c.win.top = offset, top
+		c.win.clamp(c.rows)
+		return c.prefetch()
+	})
+}
+
+func (c *contacts) forget() {
+	c.grid.forget()
+	c.side.forget()
+	c.box.next("older", nil)
+	c.box.next("newer", nil)
+	delete(c.box.cancel, "older")
+	delete(c.box.cancel, "newer")
+}
+
+// refused says an answer that is no page; a fault is told by the frame.
+func (c *contacts) refused(err error) tea.Cmd {
+	if fault(err) {
+		return nil
+	}
+	return c.sh.fail(err)
+}
+
+func (c *contacts) step(n int) tea.Cmd {
+	c.win.cur += n
+	c.win.clamp(c.rows)
+	return c.prefetch()
+}
+
+// prefetch asks for the next page well before the cursor is at an end.
+func (c *contacts) prefetch() tea.Cmd {
+	near := max(pageSize/2, 2*c.rows)
+	var cmds []tea.Cmd
+	if c.win.older() && c.win.len()-c.win.cur < near && !c.box.busy("older") {
+		after := c.win.pages[len(c.win.pages)-1].Last
+		cmds = append(cmds, c.extend("older", flows.Page{After: &after}, c.win.extend))
+	}
+	if c.win.newer() && c.win.cur < near && !c.box.busy("newer") {
+		before := c.win.pages[0].First
+		cmds = append(cmds, c.extend("newer", flows.Page{Before: &before}, c.win.extendFront))
+	}
+	return tea.Batch(cmds...)
+}
+
+func (c *contacts) extend(slot string, page flows.Page, add func(flows.Cards)) tea.Cmd {
+	return read(c.sh, c.box, slot, c.page(page), func(p flows.Cards, err error) tea.Cmd {
+		if err != nil {
+			return c.refused(err)
+		}
+		add(p)
+		c.win.clamp(c.rows)
+		return c.prefetch()
+	})
+}
+
+func (c *contacts) wheel(n int) tea.Cmd { return c.step(n) }
+
+func (c *contacts) click(x, y int) tea.Cmd {
+	i := c.win.top + y - c.head
+	if y < c.head || x >= c.wide || c.win.at(i) == nil {
+		return nil
+	}
+	if i == c.win.cur {
+		return c.openCard()
+	}
+	c.win.cur = i
+	return c.prefetch()
+}
+
+// chips are the filters that are set, above the grid.
+func (c *contacts) chips() []string {
+	var out []string
+	if p := c.filter.Permission; p != flows.Unknown {
+		word, _ := c.sh.theme.permission(p)
+		out = append(out, word)
+	}
+	if c.filter.List != "" {
+		out = append(out, "list: "+clean(c.filter.List))
+	}
+	if c.filter.Source != "" {
+		out = append(out, "source: "+clean(c.filter.Source))
+	}
+	return out
+}
+
+// previewFrom is the width from which a card is shown beside the grid.
+const (
+	previewFrom = 120
+	previewCols = 44
+)
+
+func (c *contacts) draw(w, h int) []string {
+	if c.empty() {
+		return c.sh.welcome(w, h)
+	}
+	t := c.sh.theme
+	c.wide, c.head = w, 1
+	if w >= previewFrom {
+		c.wide = w - previewCols - 1
+	}
+	var above []string
+	if chips := c.chips(); len(chips) > 0 {
+		line := t.dim.Render("  Only ")
+		for _, chip := range chips {
+			line += t.row(t.accent).Render(" "+fit(chip, min(30, len([]rune(chip))))+" ") + " "
+		}
+		above = append(above, line+t.dim.Render(" F clears"))
+		c.head++
+	}
+	c.rows = max(1, h-c.head)
+	c.win.clamp(c.rows)
+	lo, hi := c.win.bounds()
+	out := c.grid.draw(c.wide, h-len(above), c.win.top, c.win.cur, func(i int) (*flows.Card, bool) {
+		return c.win.at(i), i >= lo && i <= hi
+	})
+	if c.loaded && c.win.len() == 0 && len(out) > 2 {
+		out[2] = t.dim.Render("  No contact fits this filter.")
+	}
+	if !c.loaded && len(out) > 2 {
+		out[2] = t.dim.Render("  Fetching the contacts …")
+		if c.sh.line.lost {
+			out[2] = t.dim.Render("  The store does not answer. The contacts show as soon as it does.")
+		}
+	}
+	if w >= previewFrom {
+		card, ok := c.card()
+		beside(out, c.side.draw(card, ok, previewCols-2, len(out)), c.wide, t.faint.Render("│"))
+	}
+	return append(above, out...)
+}
+
+// beside puts lines to the right of others that are w cells wide.
+func beside(left, right []string, w int, rule string) {
+	for i := range left {
+		if n := w - lipgloss.Width(left[i]); n > 0 {
+			left[i] += spaces(n)
+		}
+		left[i] += rule + " "
+		if i < len(right) {
+			left[i] += strings.TrimRight(right[i], " ")
+		}
+	}
+}

@@ -1,0 +1,42 @@
+package tui
+
+import (
+	"context"
+
+	"kartotek/flows"
+)
+
+// Desk is what the console needs of flows; *flows.Service satisfies it.
+type Desk interface {
+	Find(ctx context.Context, who flows.Actor, query string) (flows.Found, error)
+	Browse(ctx context.Context, who flows.Actor, page flows.Page) (flows.Cards, error)
+	Open(ctx context.Context, who flows.Actor, id int64, given *flows.Given) (flows.Details, error)
+	Lists(ctx context.Context) ([]flows.List, error)
+	Counts(ctx context.Context) (flows.Counts, error)
+	Outbox(ctx context.Context, who flows.Actor, state string, after int64, limit int) ([]flows.Letter, error)
+	Mailbox(ctx context.Context, who flows.Actor, limit int) ([]flows.Mail, error)
+	Mail(ctx context.Context, who flows.Actor, number int64) (flows.Mail, error)
+
+	Unsubscribe(ctx context.Context, who flows.Actor, id int64, list string) (flows.Card, error)
+	Erase(ctx context.Context, who flows.Actor, target, reason string) (flows.Erased, error)
+	Resubscribe(ctx context.Context, who flows.Actor, r flows.Resubscription) (flows.Waiting, error)
+	Export(ctx context.Context, who flows.Actor, target string, given *flows.Given, format, out string) (flows.Exported, error)
+	Import(ctx context.Context, who flows.Actor, path string, o flows.ImportOptions, progress func(flows.ImportProgress)) (flows.ImportResult, error)
+	Sample(ctx context.Context, who flows.Actor, n int, progress func(flows.ImportProgress)) (flows.ImportResult, error)
+
+	// Why says in a few words why an act ("unsubscribe", "erase",
+	// "resubscribe", "export") is not to be had on a card; "" when it is.
+	Why(who flows.Actor, act string, card flows.Card) string
+}
+
+// Options says what the console works on and what its frame shows.
+type Options struct {
+	Desk    Desk
+	Actor   flows.Actor
+	Store   string             // for the frame: "SQLite kartotek.db"
+	Route   string             // how mail leaves: "capture", "relay" or "direct"
+	Mail    string             // the route in words for the frame; "" means Route alone
+	WebURL  string             // where the web pages are; "" when nobody serves them
+	WebNote string             // a word on them: "web pages are served by another process"
+	OpenURL func(string) error // opens a link in the user's browser; nil where there is none (over SSH)
+}

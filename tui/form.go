@@ -1,0 +1,294 @@
+package tui
+
+import (
+	"strings"
+
+	"charm.land/bubbles/v2/textinput"
+	tea "charm.land/bubbletea/v2"
+	"charm.land/lipgloss/v2"
+	"github.com/charmbracelet/x/ansi"
+)
+
+// field is one line of a form: a text to type, or a choice among options.
+type field struct {
+	label   string
+	input   *textinput.Model // nil for a choice
+	options []string
+	picked  int
+}
+
+// form is an overlay that asks: a text, fields, and buttons. The first button
+// leaves without doing anything; the others submit.
+type form struct {
+	sh     *shell
+	title  string
+	body   func(w int) []string // above the fields; nil for none
+	fields []field
+	labels []string // of the buttons
+	button int      // the one that is picked
+	focus  int      // a field, or len(fields) for the buttons
+	danger bool     // what it asks can't be undone
+	direct bool     // Enter in the last field submits
+	quits  bool     // it asks whether to quit
+	busy   bool     // submitted, the reply is on its way
+	fault  string   // why the last try failed; what was typed stays
+	keys   []action // beside the usual ones, when no field is typed into
+	submit func() tea.Cmd
+}
+
+// typed makes a field for a text.
+func typed(label, placeholder string, limit int) field {
+	in := textinput.New()
+	in.Prompt = ""
+	in.Placeholder = placeholder
+	in.CharLimit = limit
+	in.SetVirtualCursor(false)
+	in.KeyMap.Paste.SetEnabled(false) // it would read the clipboard of the machine that Kartotek runs on
+	return field{label: label, input: &in}
+}
+
+// choice makes a field for one of several options.
+func choice(label string, picked int, options ...string) field {
+	return field{label: label, options: options, picked: picked}
+}
+
+func (f *form) value(i int) string { return strings.TrimSpace(f.fields[i].input.Value()) }
+
+// openForm shows a form with the first field (or the buttons) ready.
+func (sh *shell) openForm(f *form) tea.Cmd {
+	f.sh = sh
+	f.refocus(0)
+	return sh.open(f)
+}
+
+func (f *form) refocus(to int) {
+	n := len(f.fields) + 1
+	if f.direct && n > 1 {
+		n-- // no buttons to stop at
+	}
+	f.focus = (to + n) % n
+	for i := range f.fields {
+		if in := f.fields[i].input; in != nil {
+			if i == f.focus {
+				in.Focus() // the command it returns is for a drawn cursor; ours is the terminal's
+			} else {
+				in.Blur()
+			}
+		}
+	}
+}
+
+func (f *form) update(msg tea.Msg) tea.Cmd {
+	switch msg := msg.(type) {
+	case tea.KeyPressMsg:
+		return f.key(msg)
+	case tea.PasteMsg:
+		return f.feed(msg)
+	}
+	return nil
+}
+
+// feed gives a message to the field that is typed into.
+func (f *form) feed(msg tea.Msg) tea.Cmd {
+	if f.busy || f.focus >= len(f.fields) || f.fields[f.focus].input == nil {
+		return nil
+	}
+	in, cmd := f.fields[f.focus].input.Update(msg)
+	*f.fields[f.focus].input = in
+	return cmd
+}
+
+func (f *form) key(msg tea.KeyPressMsg) tea.Cmd {
+	onButtons := f.focus == len(f.fields)
+	switch key := msg.String(); key {
+	case "esc":
+		f.sh.close(f)
+		return nil
+	case "tab", "down":
+		f.refocus(f.focus + 1)
+		return nil
+	case "shift+tab", "up":
+		f.refocus(f.focus - 1)
+		return nil
+	case "enter":
+		return f.enter(onButtons)
+	case "left", "right", "h", "l", "space":
+		step := 1
+		if key == "left" || key == "h" {
+			step = -1
+		}
+		if onButtons {
+			f.button = (f.button + step + len(f.labels)) % len(f.labels)
+			return nil
+		}
+		if c := &f.fields[f.focus]; c.input == nil {
+			c.picked = (c.picked + step + len(c.options)) % len(c.options)
+			return nil
+		}
+	default:
+		if onButtons || f.fields[f.focus].input == nil {
+			return f.sh.dispatch(key, f.keys, f.jump(key))
+		}
+	}
+	return f.feed(msg)
+}
+
+// jump makes a letter go to the next option that begins with it.
+func (f *form) jump(key string) []action {
+	if f.focus == len(f.fields) || len(key) != 1 {
+		return nil
+	}
+	return []action{{Key: key, Do: func() tea.Cmd {
+		c := &f.fields[f.focus]
+		for i := range c.options {
+			j := (c.picked + 1 + i) % len(c.options)
+			if strings.HasPrefix(strings.ToLower(c.options[j]), key) {
+				c.picked = j
+				break
+			}
+		}
+		return nil
+	}}}
+}
+
+func (f *form) enter(onButtons bool) tea.Cmd {
+	switch {
+	case f.busy:
+		return nil
+	case onButtons && f.button == 0:
+		f.sh.close(f)
+		return nil
+	case !onButtons && !(f.direct && f.focus == len(f.fields)-1):
+		f.refocus(f.focus + 1)
+		return nil
+	}
+	f.fault = ""
+	return f.submit()
+}
+
+// wait marks the form as submitted, with the command that does it.
+func (f *form) wait(cmd tea.Cmd) tea.Cmd {
+	f.busy, f.fault = true, ""
+	return cmd
+}
+
+// end takes the reply: on an error the form stays, with all that was typed.
+func (f *form) end(err error) bool {
+	f.busy = false
+	if err != nil {
+		f.fault = reason(err)
+		return false
+	}
+	f.sh.close(f)
+	return true
+}
+
+func (f *form) draw(w, h int) drawn {
+	t := f.sh.theme
+	inner := min(w-8, 70)
+	edge := t.accent
+	if f.danger {
+		edge = t.bad
+	}
+	lines := []string{""}
+	if f.body != nil {
+		lines = append(append(lines, f.body(inner)...), "")
+	}
+	var cursor *tea.Position
+	label := 0
+	for _, fd := range f.fields {
+		label = max(label, ansi.StringWidth(fd.label))
+	}
+	for i, fd := range f.fields {
+		if i == f.focus && fd.input != nil && !f.busy {
+			fd.input.SetWidth(inner - label - 3)
+			if c := fd.input.Cursor(); c != nil {
+				cursor = &tea.Position{X: 3 + label + 2 + c.X, Y: 1 + len(lines)}
+			}
+		}
+		lines = append(lines, f.drawField(i, label, inner))
+	}
+	if f.fault != "" {
+		lines = append(lines, "")
+		for i, l := range wrap(f.fault, inner-2) {
+			mark := "  "
+			if i == 0 {
+				mark = "✗ "
+			}
+			lines = append(lines, t.bad.Render(mark+l))
+		}
+	}
+	lines = append(append(lines, ""), f.foot(inner))
+	d := boxed(t, edge, f.title, lines, inner, w, h)
+	d.cursor = cursor
+	return d
+}
+
+func (f *form) drawField(i, label, w int) string {
+	t, fd := f.sh.theme, f.fields[i]
+	name := t.dim
+	if i == f.focus {
+		name = t.accentBold
+	}
+	head := name.Render(fit(fd.label, label)) + "  "
+	room := w - label - 2
+	if fd.input != nil {
+		fd.input.SetWidth(room - 1)
+		styles := fd.input.Styles()
+		styles.Focused.Placeholder, styles.Blurred.Placeholder = t.faint, t.faint
+		styles.Focused.Text, styles.Blurred.Text = t.text, t.text
+		fd.input.SetStyles(styles)
+		return head + fd.input.View()
+	}
+	var all []string
+	for j, o := range fd.options {
+		switch {
+		case j == fd.picked && i == f.focus:
+			all = append(all, t.accentBold.Render("● "+clean(o)))
+		case j == fd.picked:
+			all = append(all, t.text.Render("● "+clean(o)))
+		default:
+			all = append(all, t.dim.Render("○ "+clean(o)))
+		}
+	}
+	if line := strings.Join(all, "  "); lipgloss.Width(line) <= room {
+		return head + line
+	}
+	count := " " + number(int64(fd.picked+1)) + " of " + number(int64(len(fd.options)))
+	style := t.text
+	if i == f.focus {
+		style = t.accentBold
+	}
+	option := clean(fd.options[fd.picked])
+	return head + t.dim.Render("‹ ") + style.Render(fit(option, min(ansi.StringWidth(option), room-4-len(count)))) + t.dim.Render(" ›"+count)
+}
+
+// foot is the row of buttons, or what to press where there are none.
+func (f *form) foot(w int) string {
+	t := f.sh.theme
+	if f.busy {
+		return t.dim.Render("One moment …")
+	}
+	if f.direct {
+		return t.dim.Render("⏎ " + f.labels[len(f.labels)-1] + "   esc back")
+	}
+	var row []string
+	for i, l := range f.labels {
+		style, mark := t.button, "  "
+		if i == f.button {
+			mark = "▸ "
+			switch {
+			case f.focus < len(f.fields):
+				style = t.button.Bold(true)
+			case f.danger && i > 0:
+				style = t.danger
+			default:
+				style = t.picked
+			}
+		}
+		l = mark + l
+		row = append(row, style.Render(l))
+	}
+	line := strings.Join(row, " ")
+	return spaces(w-lipgloss.Width(line)) + line
+}

@@ -1,0 +1,193 @@
+package tui
+
+import (
+	"strings"
+
+	"charm.land/lipgloss/v2"
+	"github.com/charmbracelet/x/ansi"
+)
+
+// The frame: a line of tabs and a rule above the screen, the status line and
+// the help line below it.
+const (
+	headRows  = 2
+	footRows  = 2
+	leastCols = 60
+	leastRows = 15
+)
+
+func (sh *shell) bodyRows() int { return sh.h - headRows - footRows }
+
+// frame draws everything but overlays.
+func (sh *shell) frame() string {
+	t := sh.theme
+	rows := make([]string, 0, sh.h)
+	rows = append(rows, sh.tabLine(), t.faint.Render(strings.Repeat("─", sh.w)))
+	body := sh.screen().draw(sh.w, sh.bodyRows())
+	for i := range sh.bodyRows() {
+		if i < len(body) {
+			rows = append(rows, body[i])
+		} else {
+			rows = append(rows, "")
+		}
+	}
+	rows = append(rows, sh.statusLine(), sh.helpLine())
+	return strings.Join(rows, "\n")
+}
+
+// extent is where a tab lies on its line.
+type extent struct{ from, to int }
+
+// tabText is a tab as it is written: its word, and its count.
+func (sh *shell) tabText(i int) (name, count string, hot bool) {
+	s := sh.tabs[i].stack[0]
+	n, hot := s.badge()
+	if n > 0 {
+		count = " " + number(n)
+	}
+	return s.name(), count, hot
+}
+
+func (sh *shell) tabSpans() []extent {
+	spans := make([]extent, len(sh.tabs))
+	x := 1
+	for i := range sh.tabs {
+		name, count, _ := sh.tabText(i)
+		w := ansi.StringWidth(name + count)
+		spans[i] = extent{x - 1, x + w + 1}
+		x += w + 3
+	}
+	return spans
+}
+
+func (sh *shell) tabLine() string {
+	t := sh.theme
+	var b strings.Builder
+	used := 0
+	for i := range sh.tabs {
+		name, count, hot := sh.tabText(i)
+		style, mark := t.dim, " "
+		if i == sh.tab {
+			style, mark = t.accentBold.Underline(true), " "
+		}
+		b.WriteString(mark + style.Render(name))
+		if count != "" {
+			c := t.dim
+			if hot {
+				c = t.warn.Bold(true)
+			}
+			b.WriteString(c.Render(count))
+		}
+		b.WriteString("  ")
+		used += ansi.StringWidth(name+count) + 3
+	}
+	right := sh.identity(sh.w - used - 1)
+	return b.String() + spaces(sh.w-used-1-lipgloss.Width(right)) + right + " "
+}
+
+// identity is the right part of the tab line: who, on what, by which route,
+// and how the connection is. When room is short it says less, the connection last.
+func (sh *shell) identity(room int) string {
+	t := sh.theme
+	route := sh.Mail
+	if route == "" {
+		route = sh.Route
+	}
+	link, linkStyle := sh.line.draw(t)
+	short := "●"
+	if sh.line.lost {
+		short = "✗ lost"
+	}
+	who := clean(sh.Actor.Name)
+	role := who + ", " + string(sh.Actor.Role)
+	join := func(state string, parts ...string) string {
+		return t.dim.Render(strings.Join(parts, " · ")) + "  " + linkStyle.Render(state)
+	}
+	options := []string{
+		join(link, "signed in as "+role, clean(sh.Store), "mail: "+clean(route)),
+		join(link, role, clean(sh.Store), clean(route)),
+		join(short, role, clean(sh.Store), clean(route)),
+		join(short, role, clean(sh.Store), sh.Route),
+		join(short, role, sh.Route),
+		join(short, who),
+		linkStyle.Render(short),
+	}
+	for _, o := range options {
+		if lipgloss.Width(o) <= room {
+			return o
+		}
+	}
+	return ""
+}
+
+// statusLine holds the message on show, or the work under way, and at its end
+// where one is in the screen.
+func (sh *shell) statusLine() string {
+	t := sh.theme
+	place := sh.screen().place()
+	room := sh.w - 3 - ansi.StringWidth(place)
+	left := ""
+	switch n := &sh.notes; {
+	case n.shown:
+		last := n.all[len(n.all)-1]
+		symbol, style := last.mood.draw(t)
+		left = style.Render(symbol) + t.text.Render(fit(last.text, room-2))
+	case sh.work != nil:
+		left = sh.work.draw(sh, room)
+	case sh.line.lost:
+		left = t.bad.Render("✗ ") + t.dim.Render(fit("the store does not answer; trying again "+ago(sh.line.until, sh.now())+" (^r: now)", room-2))
+	}
+	return " " + left + spaces(room-lipgloss.Width(left)) + " " + t.dim.Render(place) + " "
+}
+
+// helpLine is what the keys do here and now. What is off stands in brackets;
+// pressing it, or the page of all keys, tells why. Where room is short, what
+// can be done goes before what can't.
+func (sh *shell) helpLine() string {
+	end := ""
+	for _, a := range sh.everywhere() {
+		if !a.Quiet {
+			end += "  " + sh.helpWord(a)
+		}
+	}
+	room := sh.w - 2 - lipgloss.Width(end)
+	table := sh.screen().actions()
+	words := make([]string, len(table))
+	used := 0
+	for _, off := range []bool{false, true} {
+		for i, a := range table {
+			if a.Quiet || (a.why() != "") != off {
+				continue
+			}
+			word := sh.helpWord(a)
+			if n := lipgloss.Width(word) + 2; used+n <= room+2 {
+				words[i] = word + "  "
+				used += n
+			}
+		}
+	}
+	line := strings.TrimSuffix(strings.Join(words, ""), "  ")
+	return " " + line + spaces(room-lipgloss.Width(line)) + end + " "
+}
+
+func (sh *shell) helpWord(a action) string {
+	t := sh.theme
+	if a.why() != "" {
+		return t.faint.Render("(" + a.keys(false) + " " + a.Label + ")")
+	}
+	return t.accent.Render(a.keys(false)) + " " + t.dim.Render(a.Label)
+}
+
+// faded is the frame behind an overlay: all in one quiet colour.
+func (sh *shell) faded(content string) string {
+	lines := strings.Split(ansi.Strip(content), "\n")
+	for i, l := range lines {
+		lines[i] = sh.theme.faint.Render(l)
+	}
+	return strings.Join(lines, "\n")
+}
+
+func (sh *shell) tooSmall() string {
+	text := "Kartotek needs 60×15 characters.\nPlease make the window larger."
+	return lipgloss.Place(sh.w, sh.h, lipgloss.Center, lipgloss.Center, lipgloss.NewStyle().MaxWidth(sh.w).Render(text))
+}

@@ -1,0 +1,179 @@
+package tui
+
+import (
+	"context"
+	"strings"
+
+	tea "charm.land/bubbletea/v2"
+	"charm.land/lipgloss/v2"
+
+	"kartotek/flows"
+)
+
+// mailsKept is how many captured mails the screen shows.
+const mailsKept = 200
+
+// mailbox is the screen of the captured mails, for a machine that sends none.
+type mailbox struct {
+	base
+	mails  []flows.Mail
+	loaded bool
+	seen   int64 // the newest number when the screen was last on show
+	list   cursor
+}
+
+func newMailbox(sh *shell) screen { return &mailbox{base: newBase(sh)} }
+
+func (m *mailbox) name() string { return "Mailbox" }
+
+// badge counts the mails that have come since the screen was last on show.
+func (m *mailbox) badge() (int64, bool) {
+	n := int64(0)
+	for _, mail := range m.mails {
+		if mail.Number > m.seen {
+			n++
+		}
+	}
+	return n, true
+}
+
+func (m *mailbox) place() string {
+	if len(m.mails) == 0 {
+		return ""
+	}
+	return number(int64(m.list.cur+1)) + " of " + number(int64(len(m.mails)))
+}
+
+func (m *mailbox) actions() []action {
+	here := func() string {
+		if len(m.mails) == 0 {
+			return "no mail has been captured yet"
+		}
+		return ""
+	}
+	link := func() string {
+		if why := here(); why != "" {
+			return why
+		}
+		if confirmLink(m.mails[m.list.cur]) == "" {
+			return "this mail holds no link"
+		}
+		return ""
+	}
+	table := []action{
+		{Key: "enter", Label: "read", Why: here, Do: m.read},
+		{Key: "o", Label: "open the link", Why: link, Do: func() tea.Cmd { return m.sh.follow(confirmLink(m.mails[m.list.cur])) }},
+		{Key: "c", Label: "copy the link", Why: link, Do: func() tea.Cmd { return m.sh.copyLink(confirmLink(m.mails[m.list.cur])) }},
+		{Key: "l", Label: "link in full", Why: link, Do: func() tea.Cmd { return m.sh.showLink(confirmLink(m.mails[m.list.cur])) }},
+	}
+	return append(table, m.list.moves()...)
+}
+
+func (m *mailbox) enter() tea.Cmd {
+	m.note()
+	return m.refresh()
+}
+
+// note takes the mails on show as seen.
+func (m *mailbox) note() {
+	if len(m.mails) > 0 {
+		m.seen = max(m.seen, m.mails[0].Number)
+	}
+}
+
+func (m *mailbox) poll(shown bool) tea.Cmd {
+	if m.box.busy("mails") {
+		return nil
+	}
+	return m.refresh()
+}
+
+func (m *mailbox) refresh() tea.Cmd {
+	return read(m.sh, m.box, "mails", func(ctx context.Context) ([]flows.Mail, error) {
+		return m.sh.Desk.Mailbox(ctx, m.sh.Actor, mailsKept)
+	}, func(mails []flows.Mail, err error) tea.Cmd {
+		if err != nil {
+			if fault(err) || m.sh.screen() != screen(m) {
+				return nil
+			}
+			return m.sh.fail(err)
+		}
+		m.keep(mails)
+		return nil
+	})
+}
+
+// keep takes in new mails; the cursor stays on its mail, unless it rests on
+// the newest.
+func (m *mailbox) keep(mails []flows.Mail) {
+	if m.list.cur > 0 && m.list.cur < len(m.mails) {
+		for i, mail := range mails {
+			if mail.Number == m.mails[m.list.cur].Number {
+				m.list.cur = i
+			}
+		}
+	}
+	first := !m.loaded
+	m.mails, m.loaded = mails, true
+	if first || m.sh.screen() == screen(m) {
+		m.note()
+	}
+}
+
+func (m *mailbox) read() tea.Cmd { return m.sh.push(newLetter(m.sh, m.mails[m.list.cur])) }
+
+func (m *mailbox) wheel(n int) tea.Cmd { return m.list.step(n) }
+
+func (m *mailbox) click(_, y int) tea.Cmd {
+	if m.list.click(y, 1) {
+		return m.read()
+	}
+	return nil
+}
+
+func (m *mailbox) draw(w, h int) []string {
+	t := m.sh.theme
+	m.list.show(len(m.mails), h-3)
+	to := max(20, min(40, w/3))
+	subject := w - 3 - 6 - 1 - 10 - 1 - to - 1
+	out := []string{t.dim.Bold(true).Render("  " + fitRight("No", 6) + " " + fit("To", to) + " " + fit("Subject", subject) + " " + fitRight("When", 10))}
+	now := m.sh.now()
+	for i := m.list.top; i < min(len(m.mails), m.list.top+m.list.rows); i++ {
+		mail := m.mails[i]
+		under, mark := func(s lipgloss.Style) lipgloss.Style { return s }, "  "
+		if i == m.list.cur {
+			under, mark = t.row, "▌ "
+		}
+		line := under(t.accentBold).Render(mark) + under(t.dim).Render(fitRight(number(mail.Number), 6)+" ") +
+			under(t.text).Render(fit(clean(mail.ToMasked), to)+" "+fit(clean(mail.Subject), subject)) + under(t.dim).Render(" "+fitRight(ago(mail.At, now), 10))
+		out = append(out, line+under(t.text).Render(spaces(w-lipgloss.Width(line))))
+	}
+	if len(m.mails) == 0 {
+		word := "Fetching the mails …"
+		switch {
+		case m.loaded:
+			word = "No mail has been captured yet. What Kartotek sends lands here instead of leaving this machine."
+		case m.sh.line.lost:
+			word = "The store does not answer."
+		}
+		return append(out, "", t.dim.Render(fit("  "+word, w)))
+	}
+	for len(out) < h-1 {
+		out = append(out, "")
+	}
+	return append(out, "  "+t.dim.Render(fit(m.sh.webWords(), w-3)))
+}
+
+// webWords tells where the links of the mails lead.
+func (sh *shell) webWords() string {
+	var words []string
+	if sh.WebURL != "" {
+		words = append(words, "links open pages at "+clean(sh.WebURL))
+	} else {
+		words = append(words, "no web pages are served here, so links lead nowhere")
+	}
+	if sh.WebNote != "" {
+		words = append(words, clean(sh.WebNote))
+	}
+	return strings.Join(words, " · ")
+}

@@ -1,0 +1,220 @@
+package tui
+
+import (
+	"context"
+	"strconv"
+	"strings"
+
+	tea "charm.land/bubbletea/v2"
+	"charm.land/lipgloss/v2"
+
+	"kartotek/flows"
+)
+
+// letterPage is how many letters are fetched at once.
+const letterPage = 100
+
+// outbox is the screen of the letters that leave: which are due, which were
+// put off and why, which were refused, which are there.
+type outbox struct {
+	base
+	letters []flows.Letter
+	loaded  bool
+	all     bool // no older letters are left
+	state   int
+	list    cursor
+	goTo    bool // the last one is wanted, once older letters have come
+}
+
+// states are those that the outbox can be narrowed to; "" is all.
+var states = []string{"", "due", "sending", "deferred", "refused", "delivered"}
+
+func newOutbox(sh *shell) screen { return &outbox{base: newBase(sh)} }
+
+func (o *outbox) name() string { return "Outbox" }
+
+func (o *outbox) badge() (int64, bool) { return o.sh.counts.Due, true }
+
+func (o *outbox) place() string {
+	if len(o.letters) == 0 {
+		return ""
+	}
+	more := ""
+	if !o.all {
+		more = "+"
+	}
+	return number(int64(o.list.cur+1)) + " of " + number(int64(len(o.letters))) + more
+}
+
+func (o *outbox) actions() []action {
+	here := func() string {
+		if len(o.letters) == 0 {
+			return "no letter is under the cursor"
+		}
+		return ""
+	}
+	table := []action{
+		{Key: "enter", Label: "open the card", Why: here, Do: func() tea.Cmd {
+			return o.sh.push(newCard(o.sh, flows.Card{SubscriberID: o.letters[o.list.cur].SubscriberID}, nil))
+		}},
+		{Key: "f", Label: "which: " + o.stateWord(), Do: func() tea.Cmd {
+			o.state = (o.state + 1) % len(states)
+			o.letters, o.loaded, o.list = nil, false, cursor{}
+			return o.refresh()
+		}},
+	}
+	return append(table, moves(o.step, func() int { return max(1, o.list.rows-1) },
+		func() tea.Cmd { return o.step(-o.list.len) },
+		func() tea.Cmd { return o.step(o.list.len) })...)
+}
+
+func (o *outbox) stateWord() string {
+	if o.state == 0 {
+		return "all"
+	}
+	return states[o.state]
+}
+
+func (o *outbox) enter() tea.Cmd { return o.refresh() }
+
+func (o *outbox) poll(shown bool) tea.Cmd {
+	if !shown || o.box.busy("page") || o.list.top > 0 || len(o.letters) > letterPage {
+		return nil
+	}
+	return o.refresh()
+}
+
+func (o *outbox) fetch(after int64, then func([]flows.Letter)) tea.Cmd {
+	state := states[o.state]
+	return read(o.sh, o.box, "page", func(ctx context.Context) ([]flows.Letter, error) {
+		return o.sh.Desk.Outbox(ctx, o.sh.Actor, state, after, letterPage)
+	}, func(l []flows.Letter, err error) tea.Cmd {
+		if err != nil {
+			if fault(err) {
+				return nil
+			}
+			return o.sh.fail(err)
+		}
+		o.loaded, o.all = true, len(l) < letterPage
+		then(l)
+		return nil
+	})
+}
+
+func (o *outbox) refresh() tea.Cmd {
+	return o.fetch(0, func(l []flows.Letter) {
+		o.letters = l
+		o.list.show(len(l), o.list.rows)
+	})
+}
+
+// step moves the cursor, and asks for older letters before the end is reached.
+func (o *outbox) step(n int) tea.Cmd {
+	o.list.step(n)
+	if o.all || !o.loaded || o.box.busy("page") || len(o.letters)-o.list.cur > 2*max(10, o.list.rows) {
+		return nil
+	}
+	return o.fetch(o.letters[len(o.letters)-1].ID, func(l []flows.Letter) { o.letters = append(o.letters, l...) })
+}
+
+func (o *outbox) wheel(n int) tea.Cmd { return o.step(n) }
+
+func (o *outbox) click(_, y int) tea.Cmd {
+	o.list.click(y, 1)
+	return nil
+}
+
+// letterState is a letter's state as a symbol and a word.
+func letterState(t *theme, state string) (string, lipgloss.Style) {
+	switch state {
+	case "due":
+		return "◔ due", t.warn
+	case "sending":
+		return "▸ sending", t.accent
+	case "deferred":
+		return "◑ deferred", t.warn
+	case "refused":
+		return "✕ refused", t.bad
+	case "delivered":
+		return "● delivered", t.good
+	default:
+		return "? " + clean(state), t.dim
+	}
+}
+
+func (o *outbox) draw(w, h int) []string {
+	t := o.sh.theme
+	o.list.show(len(o.letters), h-3)
+	const next, kind, fixed = 10, 14, 2 + 7 + 1 + 11 + 1 + 1 + 1 + 8 + 1
+	to := max(18, min(30, (w-fixed-kind-next)/3))
+	words := w - fixed - kind - next - to - 3
+	beside := words >= 16
+	if !beside {
+		to = max(12, w-fixed-kind-next-1)
+	}
+	head := "  " + fitRight("No", 7) + " " + fit("State", 11) + " " + fit("To", to) + " " + fit("Kind", kind) + " " + fitRight("Attempts", 8) + " " + fitRight("Next try", next)
+	if beside {
+		head += "  " + fit("Server's last words", words)
+	}
+	out := []string{t.dim.Bold(true).Render(head)}
+	now := o.sh.now()
+	for i := o.list.top; i < min(len(o.letters), o.list.top+o.list.rows); i++ {
+		l := o.letters[i]
+		under := func(s lipgloss.Style) lipgloss.Style { return s }
+		mark := "  "
+		if i == o.list.cur {
+			under, mark = t.row, "▌ "
+		}
+		word, style := letterState(t, l.State)
+		due := ""
+		if l.Due != nil && l.State != "delivered" && l.State != "refused" {
+			due = ago(*l.Due, now)
+			if !l.Due.After(now) {
+				due = "now"
+			}
+		}
+		line := under(t.accentBold).Render(mark) + under(t.dim).Render(fitRight(strconv.FormatInt(l.ID, 10), 7)+" ") + under(style).Render(fit(word, 11)) +
+			under(t.text).Render(" "+fit(clean(l.ToMasked), to)+" "+fit(clean(l.Kind), kind)+" ") +
+			under(t.dim).Render(fitRight(strconv.Itoa(l.Attempts), 8)+" "+fitRight(due, next))
+		if beside {
+			line += under(t.dim).Render("  " + fit(clean(l.Reply), words))
+		}
+		out = append(out, line+under(t.text).Render(spaces(w-lipgloss.Width(line))))
+	}
+	if len(o.letters) == 0 {
+		return append(out, "", o.nothing())
+	}
+	for len(out) < h-2 {
+		out = append(out, "")
+	}
+	return append(out, t.faint.Render("  "+strings.Repeat("─", w-4)), o.foot(w))
+}
+
+// foot tells all of the letter under the cursor.
+func (o *outbox) foot(w int) string {
+	l := o.letters[o.list.cur]
+	words := clean(l.Reply)
+	switch {
+	case words == "" && l.Delivered != nil:
+		words = "delivered " + exact(*l.Delivered, o.sh.zone)
+	case words == "":
+		words = "no server has answered yet; written " + exact(l.Created, o.sh.zone)
+	case l.Host != "":
+		words = clean(l.Host) + ": " + words
+	}
+	return "  " + o.sh.theme.dim.Render(fit(words, w-3))
+}
+
+func (o *outbox) nothing() string {
+	t := o.sh.theme
+	switch {
+	case o.loaded && o.state > 0:
+		return t.dim.Render("  No letter is " + o.stateWord() + ".  f shows others.")
+	case o.loaded:
+		return t.dim.Render("  No letter has been written yet. Confirmation mails show here on their way out.")
+	case o.sh.line.lost:
+		return t.dim.Render("  The store does not answer.")
+	default:
+		return t.dim.Render("  Fetching the letters …")
+	}
+}

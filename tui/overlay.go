@@ -1,0 +1,92 @@
+package tui
+
+import (
+	"strings"
+
+	tea "charm.land/bubbletea/v2"
+	"charm.land/lipgloss/v2"
+)
+
+// overlay lies over the screen and takes every key until it is closed.
+type overlay interface {
+	update(tea.Msg) tea.Cmd
+	draw(w, h int) drawn
+}
+
+// drawn is an overlay's picture and where it belongs.
+type drawn struct {
+	text   string
+	x, y   int
+	cursor *tea.Position // in the picture
+	unhand bool          // leave the mouse to the terminal, so that text can be selected
+}
+
+// wheelMsg is the mouse wheel for an overlay.
+type wheelMsg int
+
+// boxed draws lines of w cells in a box with a title, in the middle of a
+// screen of sw by sh cells.
+func boxed(t *theme, edge lipgloss.Style, title string, lines []string, w, sw, sh int) drawn {
+	var b strings.Builder
+	title = fit(title, min(lipgloss.Width(title), w-2))
+	b.WriteString(edge.Render("╭─ ") + edge.Bold(true).Render(title) + edge.Render(" "+strings.Repeat("─", max(0, w+1-lipgloss.Width(title)))+"╮"))
+	for _, l := range lines {
+		b.WriteString("\n" + edge.Render("│") + "  " + l + t.text.Render(spaces(w-lipgloss.Width(l))) + "  " + edge.Render("│"))
+	}
+	b.WriteString("\n" + edge.Render("╰"+strings.Repeat("─", w+4)+"╯"))
+	return drawn{text: b.String(), x: max(0, (sw-w-6)/2), y: max(0, (sh-len(lines)-2)/2)}
+}
+
+// pager is an overlay of text that scrolls.
+type pager struct {
+	sh    *shell
+	title string
+	lines func(w int) []string
+	keys  []action
+	plain bool // leave the mouse to the terminal
+	top   int
+	rows  int // that fitted when it was last drawn
+	all   int
+}
+
+func (p *pager) update(msg tea.Msg) tea.Cmd {
+	switch msg := msg.(type) {
+	case wheelMsg:
+		p.scroll(int(msg))
+	case tea.KeyPressMsg:
+		table := append(p.keys[:len(p.keys):len(p.keys)], moves(
+			func(n int) tea.Cmd { p.scroll(n); return nil },
+			func() int { return max(1, p.rows-1) },
+			func() tea.Cmd { p.top = 0; return nil },
+			func() tea.Cmd { p.scroll(p.all); return nil },
+		)...)
+		switch msg.String() {
+		case "esc", "q", "enter", "?", "!":
+			p.sh.close(p)
+			return nil
+		}
+		return p.sh.dispatch(msg.String(), table)
+	}
+	return nil
+}
+
+func (p *pager) scroll(n int) { p.top = max(0, min(p.top+n, p.all-p.rows)) }
+
+func (p *pager) draw(w, h int) drawn {
+	t := p.sh.theme
+	inner := min(w-8, 96)
+	lines := p.lines(inner)
+	p.all, p.rows = len(lines), min(len(lines), h-6)
+	p.scroll(0)
+	end := "esc back"
+	if p.all > p.rows {
+		end = "↑ ↓ scroll   " + end
+	}
+	for _, a := range p.keys {
+		end = a.keys(false) + " " + a.Label + "   " + end
+	}
+	shown := append(lines[p.top:p.top+p.rows:p.top+p.rows], "", t.dim.Render(end))
+	d := boxed(t, t.accent, p.title, shown, inner, w, h)
+	d.unhand = p.plain
+	return d
+}

@@ -1,0 +1,121 @@
+package tui
+
+import (
+	"charm.land/bubbles/v2/textinput"
+	tea "charm.land/bubbletea/v2"
+	"github.com/sahilm/fuzzy"
+)
+
+// palette finds an action or a screen by a few letters of its words.
+type palette struct {
+	sh    *shell
+	input textinput.Model
+	all   []action
+	found []action
+	list  cursor
+}
+
+// palette opens it with all that can be done on the screen on show.
+func (sh *shell) palette() tea.Cmd {
+	p := &palette{sh: sh, input: *typed("", "a few letters of what to do", 60).input}
+	p.input.Focus() // its command is for a drawn cursor; ours is the terminal's
+	for i, t := range sh.tabs {
+		if i != sh.tab {
+			p.all = append(p.all, action{Label: "go to " + t.stack[0].name(), Do: func() tea.Cmd { return sh.show(i) }})
+		}
+	}
+	moving := map[string]bool{}
+	for _, a := range moves(nil, nil, nil, nil) {
+		moving[a.Key] = true
+	}
+	for _, table := range [][]action{sh.screen().actions(), sh.everywhere()} {
+		for _, a := range table {
+			if a.Label != "" && !moving[a.Key] && !a.has(":") && !a.has("1") && !a.has("tab") && !a.has("shift+tab") {
+				p.all = append(p.all, a)
+			}
+		}
+	}
+	p.match()
+	return sh.open(p)
+}
+
+// match keeps what fits the letters, the best first.
+func (p *palette) match() {
+	p.found, p.list = p.all, cursor{}
+	if p.input.Value() == "" {
+		return
+	}
+	labels := make([]string, len(p.all))
+	for i, a := range p.all {
+		labels[i] = a.Label
+	}
+	p.found = nil
+	for _, m := range fuzzy.Find(p.input.Value(), labels) {
+		p.found = append(p.found, p.all[m.Index])
+	}
+}
+
+func (p *palette) update(msg tea.Msg) tea.Cmd {
+	if key, ok := msg.(tea.KeyPressMsg); ok {
+		switch key.String() {
+		case "esc":
+			p.sh.close(p)
+			return nil
+		case "up", "ctrl+p":
+			return p.list.step(-1)
+		case "down", "ctrl+n":
+			return p.list.step(1)
+		case "enter":
+			p.sh.close(p)
+			if p.list.cur >= len(p.found) {
+				return nil
+			}
+			a := p.found[p.list.cur]
+			if why := a.why(); why != "" {
+				return p.sh.say(warning, a.Label+": "+why)
+			}
+			return a.Do()
+		}
+	}
+	if _, ok := msg.(wheelMsg); ok {
+		return nil
+	}
+	before := p.input.Value()
+	in, cmd := p.input.Update(msg)
+	p.input = in
+	if in.Value() != before {
+		p.match()
+	}
+	return cmd
+}
+
+func (p *palette) draw(w, h int) drawn {
+	t := p.sh.theme
+	inner := min(w-8, 56)
+	p.input.SetWidth(inner - 3)
+	p.list.show(len(p.found), min(12, h-8))
+	lines := []string{t.accentBold.Render("› ") + p.input.View(), t.faint.Render(fit("", inner))}
+	for i := p.list.top; i < p.list.top+min(12, h-8); i++ {
+		if i >= len(p.found) {
+			lines = append(lines, "")
+			continue
+		}
+		a := p.found[i]
+		style, mark := t.text, "  "
+		if a.why() != "" {
+			style = t.dim
+		}
+		if i == p.list.cur {
+			style, mark = t.row(t.bold), "▌ "
+		}
+		lines = append(lines, style.Render(mark+fit(a.Label, inner-14)+" "+fitRight(a.keys(true), 11)))
+	}
+	if len(p.found) == 0 {
+		lines[2] = t.dim.Render("  nothing is called that")
+	}
+	d := boxed(t, t.accent, "What to do", lines, inner, w, h)
+	if c := p.input.Cursor(); c != nil {
+		d.cursor = &tea.Position{X: 5 + c.X, Y: 1}
+	}
+	return d
+}

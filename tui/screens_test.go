@@ -1,0 +1,65 @@
+package tui
+
+import (
+	"fmt"
+	"testing"
+)
+
+// TestScreens holds every screen against its golden picture, small and large,
+// empty, full, failing, and with hostile texts.
+func TestScreens(t *testing.T) {
+	full := func() *fakeDesk { return (&fakeDesk{n: 2000}).withMail() }
+	few := func() *fakeDesk { return (&fakeDesk{n: 40}).withMail() }
+	hostile := func() *fakeDesk { return (&fakeDesk{n: 40, hostile: true}).withMail() }
+	empty := func() *fakeDesk { return &fakeDesk{} }
+	failing := func() *fakeDesk { return &fakeDesk{n: 40, down: errDown} }
+	for _, s := range []struct {
+		name string
+		desk func() *fakeDesk
+		keys []string
+	}{
+		{"contacts-full", full, nil},
+		{"contacts-end", full, []string{"end"}},
+		{"contacts-empty", empty, nil},
+		{"contacts-failing", failing, nil},
+		{"contacts-hostile", hostile, nil},
+		{"contacts-filtered", full, []string{"f", "right", "down", "right", "enter"}},
+		{"filter", full, []string{"f"}},
+		{"search", full, []string{"/", "marie"}},
+		{"search-piece", full, []string{"/", "marie", "enter"}},
+		{"search-several", full, []string{"/", "two@example.com", "enter"}},
+		{"card-full", few, []string{"/1012", "enter"}},
+		{"card-pending", few, []string{"/1009", "enter"}},
+		{"card-tombstone-sealed", few, []string{"/1006", "enter"}},
+		{"card-tombstone-given", few, []string{"/a@b.example", "enter"}},
+		{"card-hostile", hostile, []string{"/1012", "enter"}},
+		{"card-hostile-end", hostile, []string{"/1012", "enter", "end"}},
+		{"export", few, []string{"e"}},
+		{"exported", few, []string{"e", "enter"}},
+		{"unsubscribe", few, []string{"u"}},
+		{"erase", few, []string{"d"}},
+		{"resubscribe", few, []string{"/1006", "enter", "r"}},
+		{"import", empty, []string{"i"}},
+		{"outbox-full", full, []string{"2", "down", "down"}},
+		{"outbox-empty", empty, []string{"2"}},
+		{"outbox-failing", failing, []string{"2"}},
+		{"outbox-hostile", hostile, []string{"2"}},
+		{"mailbox-full", full, []string{"3"}},
+		{"mailbox-empty", empty, []string{"3"}},
+		{"mailbox-failing", failing, []string{"3"}},
+		{"mailbox-hostile", hostile, []string{"3"}},
+		{"mail", full, []string{"3", "enter"}},
+		{"mail-hostile", hostile, []string{"3", "enter"}},
+		{"mail-link", full, []string{"3", "l"}},
+		{"keys", full, []string{"?"}},
+		{"palette", full, []string{":", "exp"}},
+		{"history", full, []string{"r", "!"}},
+	} {
+		for _, size := range [][2]int{{80, 24}, {140, 40}} {
+			name := fmt.Sprintf("%s-%dx%d", s.name, size[0], size[1])
+			t.Run(name, func(t *testing.T) {
+				start(t, s.desk(), size[0], size[1]).keys(s.keys...).golden(name)
+			})
+		}
+	}
+}

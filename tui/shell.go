@@ -1,0 +1,198 @@
+package tui
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/colorprofile"
+
+	"kartotek/flows"
+)
+
+// pollEvery is how often the counters, and the screens that want it, look for
+// what other consoles and the web pages have changed.
+const pollEvery = 3 * time.Second
+
+// shell is what all screens share: the way to the desk, the theme, the status
+// line, the overlays, and what the frame shows.
+type shell struct {
+	Options
+	ctx   context.Context
+	calls *calls
+	theme *theme
+	notes notes
+	line  line
+	work  *work // what is under way, or nil
+	acts  *box
+	own   *box
+	nacts int
+
+	dark    bool
+	profile colorprofile.Profile
+
+	counts  flows.Counts
+	counted bool
+	lists   []flows.List
+
+	overlays []overlay
+	tabs     []tab
+	tab      int
+
+	w, h  int
+	now   func() time.Time
+	zone  *time.Location
+	after func(time.Duration, tea.Msg) tea.Cmd // a message later on
+}
+
+// The messages that the shell sends to itself.
+type (
+	pollMsg  struct{}
+	retryMsg struct{ n int }
+	fadeMsg  struct{ n int }
+	tickMsg  struct{ w *work }
+)
+
+func newShell(ctx context.Context, o Options) *shell {
+	sh := &shell{
+		Options: o, ctx: ctx, calls: &calls{}, acts: newBox(), own: newBox(),
+		dark: true, profile: colorprofile.TrueColor, now: time.Now, zone: time.Local,
+	}
+	sh.after = func(d time.Duration, m tea.Msg) tea.Cmd {
+		return tea.Tick(d, func(time.Time) tea.Msg { return m })
+	}
+	sh.theme = newTheme(sh.dark, sh.profile)
+	for _, r := range registry {
+		if r.when == nil || r.when(o) {
+			sh.tabs = append(sh.tabs, tab{stack: []screen{r.make(sh)}})
+		}
+	}
+	return sh
+}
+
+// actSlot makes a slot of its own for each act, so that none goes stale.
+func (sh *shell) actSlot(name string) string {
+	sh.nacts++
+	return name + " " + strconv.Itoa(sh.nacts)
+}
+
+// ping asks for the counters: they fill the frame, and the answer tells how
+// the connection is.
+func (sh *shell) ping() tea.Cmd {
+	return read(sh, sh.own, "counts", sh.Desk.Counts, func(c flows.Counts, err error) tea.Cmd {
+		if err != nil {
+			return nil
+		}
+		sh.counts, sh.counted = c, true
+		return nil
+	})
+}
+
+// fetchLists keeps the lists at hand for filters and overlays.
+func (sh *shell) fetchLists() tea.Cmd {
+	return read(sh, sh.own, "lists", sh.Desk.Lists, func(l []flows.List, err error) tea.Cmd {
+		if err == nil {
+			sh.lists = l
+		}
+		return nil
+	})
+}
+
+// poll looks for news, unless the store is lost: then only the line retries.
+func (sh *shell) poll() tea.Cmd {
+	again := sh.after(pollEvery, pollMsg{})
+	if sh.line.lost {
+		return again
+	}
+	cmds := []tea.Cmd{again}
+	if !sh.own.busy("counts") {
+		cmds = append(cmds, sh.ping())
+	}
+	for i, t := range sh.tabs {
+		cmds = append(cmds, t.top().poll(i == sh.tab))
+	}
+	return tea.Batch(cmds...)
+}
+
+// refresh fetches anew what the screens show.
+func (sh *shell) refresh() tea.Cmd {
+	cmds := []tea.Cmd{sh.ping(), sh.fetchLists()}
+	for _, t := range sh.tabs {
+		for _, s := range t.stack {
+			cmds = append(cmds, s.refresh())
+		}
+	}
+	return tea.Batch(cmds...)
+}
+
+// screen is the one on show.
+func (sh *shell) screen() screen { return sh.tabs[sh.tab].top() }
+
+// push shows a screen above the one on show.
+func (sh *shell) push(s screen) tea.Cmd {
+	t := &sh.tabs[sh.tab]
+	t.stack = append(t.stack, s)
+	return s.enter()
+}
+
+// back leaves the screen on show for the one under it.
+func (sh *shell) back() tea.Cmd {
+	t := &sh.tabs[sh.tab]
+	if len(t.stack) == 1 {
+		return nil
+	}
+	t.top().leave()
+	t.stack = t.stack[:len(t.stack)-1]
+	return t.top().enter()
+}
+
+// swap puts another screen in the place of the one on show.
+func (sh *shell) swap(s screen) tea.Cmd {
+	t := &sh.tabs[sh.tab]
+	t.top().leave()
+	t.stack[len(t.stack)-1] = s
+	return s.enter()
+}
+
+// show turns to a tab.
+func (sh *shell) show(i int) tea.Cmd {
+	if i < 0 || i >= len(sh.tabs) || i == sh.tab {
+		return nil
+	}
+	sh.tab = i
+	return sh.screen().enter()
+}
+
+// patch tells every screen what has become of a card.
+func (sh *shell) patch(c flows.Card) tea.Cmd {
+	var cmds []tea.Cmd
+	for _, t := range sh.tabs {
+		for _, s := range t.stack {
+			cmds = append(cmds, s.patch(c))
+		}
+	}
+	return tea.Batch(cmds...)
+}
+
+// open and close put an overlay on top, and take it off.
+func (sh *shell) open(o overlay) tea.Cmd {
+	sh.overlays = append(sh.overlays, o)
+	return nil
+}
+
+func (sh *shell) close(o overlay) {
+	for i, x := range sh.overlays {
+		if x == o {
+			sh.overlays = append(sh.overlays[:i:i], sh.overlays[i+1:]...)
+			return
+		}
+	}
+}
+
+func (sh *shell) overlay() overlay {
+	if len(sh.overlays) == 0 {
+		return nil
+	}
+	return sh.overlays[len(sh.overlays)-1]
+}

@@ -1,0 +1,74 @@
+package tui
+
+import (
+	"charm.land/lipgloss/v2"
+	"github.com/charmbracelet/colorprofile"
+
+	"kartotek/flows"
+)
+
+// theme holds every style of the console: the terminal's own text colour, two
+// quieter ones, one accent, and four for what must be told apart at a glance.
+// No meaning rests on a colour alone: each has a symbol or a word beside it.
+type theme struct {
+	text, bold, dim, faint lipgloss.Style
+	accent, accentBold     lipgloss.Style
+	good, warn, bad        lipgloss.Style
+	row                    func(lipgloss.Style) lipgloss.Style // on the row under the cursor
+	button, picked         lipgloss.Style
+	danger                 lipgloss.Style
+}
+
+// newTheme picks colours that read well on the terminal's background and that
+// its profile can show; without colours, bold and reverse do the work.
+func newTheme(dark bool, profile colorprofile.Profile) *theme {
+	light := lipgloss.LightDark(dark)
+	pick := func(onLight, onDark, basicLight, basicDark string) lipgloss.Style {
+		if profile <= colorprofile.ASCII {
+			return lipgloss.NewStyle()
+		}
+		if profile == colorprofile.ANSI {
+			return lipgloss.NewStyle().Foreground(light(lipgloss.Color(basicLight), lipgloss.Color(basicDark)))
+		}
+		return lipgloss.NewStyle().Foreground(light(lipgloss.Color(onLight), lipgloss.Color(onDark)))
+	}
+	t := &theme{
+		text:   lipgloss.NewStyle(),
+		bold:   lipgloss.NewStyle().Bold(true),
+		dim:    pick("#666a7a", "#9a9eb2", "8", "7"),
+		faint:  pick("#c4c6d2", "#44475a", "7", "8"),
+		accent: pick("#5a45c9", "#b3a4ff", "5", "13"),
+		good:   pick("#1b7f3b", "#7fd88f", "2", "10"),
+		warn:   pick("#9a6200", "#e8bf6a", "3", "11"),
+		bad:    pick("#b3261e", "#ff8a80", "1", "9"),
+	}
+	t.accentBold = t.accent.Bold(true)
+	t.button = t.dim.Padding(0, 2)
+	t.row = func(s lipgloss.Style) lipgloss.Style { return s.Reverse(true) }
+	t.picked = t.bold.Reverse(true).Padding(0, 2)
+	t.danger = t.picked
+	if profile > colorprofile.ANSI {
+		under := light(lipgloss.Color("#e9e7f8"), lipgloss.Color("#2b2a40"))
+		t.row = func(s lipgloss.Style) lipgloss.Style { return s.Background(under) }
+		onAccent := light(lipgloss.Color("#ffffff"), lipgloss.Color("#14141c"))
+		t.picked = t.bold.Padding(0, 2).Foreground(onAccent).Background(t.accent.GetForeground())
+		t.danger = t.bold.Padding(0, 2).Foreground(onAccent).Background(t.bad.GetForeground())
+	}
+	return t
+}
+
+// permission is a permission as a symbol and a word, with its style.
+func (t *theme) permission(p flows.Permission) (string, lipgloss.Style) {
+	switch p {
+	case flows.Confirmed:
+		return "● confirmed", t.good
+	case flows.Pending:
+		return "◐ pending", t.warn
+	case flows.Unsubscribed:
+		return "○ unsubscribed", t.dim
+	case flows.Deleted:
+		return "✕ deleted", t.bad
+	default:
+		return "? " + p.String(), t.dim
+	}
+}
