@@ -1,0 +1,105 @@
+package mta
+
+import (
+	"regexp"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// maxReply bounds the words of a server that are kept, in bytes.
+const maxReply = 500
+
+// anyAddress finds what looks like a mail address in a server's words: a reply may name another mailbox of
+// the person, such as the one that the mail is forwarded to.
+var anyAddress = regexp.MustCompile(`[^\s<>"'(),;:\[\]]+@[^\s<>"'(),;:\[\]]+`)
+
+// cleanReply makes a server's words fit to be kept and drawn: one line of at most [maxReply] bytes of valid
+// UTF-8 without control, bidirectional or invisible characters, and without anybody's address.
+func cleanReply(words, recipient string) string {
+	s := redact(oneLine(words), recipient)
+	if strings.Contains(s, "@") {
+		s = anyAddress.ReplaceAllString(s, "<address>")
+	}
+	return truncate(s, maxReply)
+}
+
+// oneLine strips what could move a cursor or reorder text; runs of white space become one space.
+func oneLine(s string) string {
+	var b strings.Builder
+	space := false
+	for _, r := range s {
+		switch {
+		case unicode.IsSpace(r):
+			space = b.Len() > 0
+		case r == utf8.RuneError || !unicode.IsGraphic(r):
+		default:
+			if space {
+				b.WriteByte(' ')
+				space = false
+			}
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}
+
+// redact replaces the recipient's address, and its local part where it stands as a word of its own, whatever
+// their letter case. Brackets that the server put around the address are taken with it.
+func redact(s, recipient string) string {
+	if recipient == "" {
+		return s
+	}
+	local, _, _ := strings.Cut(recipient, "@")
+	var b strings.Builder
+	prev := rune(0)
+	for len(s) > 0 {
+		n := matchFold(s, "<"+recipient+">")
+		if n == 0 {
+			n = matchFold(s, recipient)
+		}
+		if n == 0 && !isWord(prev) {
+			n = matchFold(s, local)
+			if next, _ := utf8.DecodeRuneInString(s[n:]); isWord(next) {
+				n = 0
+			}
+		}
+		if n > 0 {
+			b.WriteString("<recipient>")
+			prev = '>'
+			s = s[n:]
+			continue
+		}
+		r, size := utf8.DecodeRuneInString(s)
+		b.WriteString(s[:size])
+		prev = r
+		s = s[size:]
+	}
+	return b.String()
+}
+
+// matchFold returns how many bytes of s its beginning takes that equals sub but for letter case, 0 for none.
+func matchFold(s, sub string) int {
+	n := 0
+	for _, want := range sub {
+		got, size := utf8.DecodeRuneInString(s[n:])
+		if size == 0 || (got != want && unicode.ToLower(got) != unicode.ToLower(want)) {
+			return 0
+		}
+		n += size
+	}
+	return n
+}
+
+func isWord(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }
+
+// truncate cuts s to at most n bytes, never inside a character.
+func truncate(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	for n > 0 && !utf8.RuneStart(s[n]) {
+		n--
+	}
+	return s[:n]
+}

@@ -1,0 +1,312 @@
+package mta
+
+import (
+	"context"
+	"encoding/base64"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/emersion/go-sasl"
+)
+
+// This file alone speaks SMTP as a client (RFC 5321). go-smtp's own client is not used here: it sends one
+// command per round trip (BenchmarkExchange measures what that costs), can't leave the greeting before
+// STARTTLS to the caller, and bounds neither the time of a body nor the length of a reply.
+
+// phase is how far an exchange had come when it ended.
+type phase string
+
+const (
+	phaseDial     phase = "connecting"
+	phaseGreeting phase = "waiting for the greeting"
+	phaseHello    phase = "saying hello"
+	phaseTLS      phase = "starting TLS"
+	phaseAuth     phase = "logging in"
+	phaseMail     phase = "naming the sender"
+	phaseRcpt     phase = "naming the recipient"
+	phaseData     phase = "announcing the message"
+	phaseBody     phase = "sending the message"
+	phaseDot      phase = "waiting for the receipt"
+)
+
+// fault is an exchange that broke: the connection is of no further use.
+type fault struct {
+	phase phase
+	err   error
+}
+
+func (f *fault) Error() string { return string(f.phase) + ": " + f.err.Error() }
+func (f *fault) Unwrap() error { return f.err }
+
+// refusal is a reply other than the one asked for: the server is there and said no.
+type refusal struct {
+	phase phase
+	reply reply
+}
+
+func (r *refusal) Error() string { return fmt.Sprintf("%s: answered %d", r.phase, r.reply.code) }
+
+// session is one connection to a server that has been greeted, and as the door asks, encrypted and logged in.
+type session struct {
+	*wire
+	patience patience
+	host     string            // as looked for, for verdicts
+	tls      string            // protocol version, empty in clear
+	caps     map[string]string // EHLO keywords in upper case, with their parameters
+	sent     int               // messages offered
+	dirty    bool              // a transaction is half open: RSET before the next
+	worn     bool              // not to be kept for another letter
+	born     time.Time
+	idle     *time.Timer // lets go of a kept connection
+}
+
+// ask sends one command and returns its reply, whatever it is.
+func (s *session) ask(ctx context.Context, ph phase, shown, line string) (reply, error) {
+	if err := s.say(ctx, s.patience.command, []string{shown}, line+"\r\n"); err != nil {
+		return reply{}, &fault{ph, err}
+	}
+	rep, err := s.hear(ctx, s.patience.command)
+	if err != nil {
+		return rep, &fault{ph, err}
+	}
+	return rep, nil
+}
+
+// greet waits for the server's first words.
+func (s *session) greet(ctx context.Context) error {
+	rep, err := s.hear(ctx, s.patience.greeting)
+	if err != nil {
+		return &fault{phaseGreeting, err}
+	}
+	if rep.code != 220 {
+		return &refusal{phaseGreeting, rep}
+	}
+	return nil
+}
+
+// hello introduces us and notes what the server offers; an old server gets HELO.
+func (s *session) hello(ctx context.Context, name string) error {
+	s.caps = map[string]string{}
+	rep, err := s.ask(ctx, phaseHello, "EHLO "+name, "EHLO "+name)
+	if err != nil {
+		return err
+	}
+	if rep.code == 500 || rep.code == 502 {
+		rep, err = s.ask(ctx, phaseHello, "HELO "+name, "HELO "+name)
+		if err != nil {
+			return err
+		}
+	}
+	if rep.code != 250 {
+		return &refusal{phaseHello, rep}
+	}
+	for _, line := range rep.lines[1:] {
+		word, args, _ := strings.Cut(line, " ")
+		s.caps[strings.ToUpper(word)] = args
+	}
+	return nil
+}
+
+func (s *session) offers(keyword string) bool {
+	_, ok := s.caps[keyword]
+	return ok
+}
+
+// login authenticates (RFC 4954) by a mechanism that both sides know.
+func (s *session) login(ctx context.Context, user, password string) error {
+	offered := strings.Fields(strings.ToUpper(s.caps["AUTH"]))
+	var client sasl.Client
+	switch {
+	case slices.Contains(offered, sasl.Plain):
+		client = sasl.NewPlainClient("", user, password)
+	case slices.Contains(offered, sasl.Login):
+		client = sasl.NewLoginClient(user, password)
+	default:
+		return &fault{phaseAuth, errNoLogin}
+	}
+	mech, initial, err := client.Start()
+	if err != nil {
+		return &fault{phaseAuth, err}
+	}
+	line := "AUTH " + mech
+	if initial != nil {
+		line += " " + base64.StdEncoding.EncodeToString(initial)
+	}
+	for {
+		rep, err := s.ask(ctx, phaseAuth, "AUTH "+mech+" ***", line)
+		if err != nil {
+			return err
+		}
+		if rep.code == 235 {
+			return nil
+		}
+		if rep.code != 334 {
+			return &refusal{phaseAuth, rep}
+		}
+		challenge, err := base64.StdEncoding.DecodeString(rep.lines[0])
+		if err != nil {
+			return &fault{phaseAuth, errNoReply}
+		}
+		answer, err := client.Next(challenge)
+		if err != nil {
+			return &fault{phaseAuth, errNoLogin}
+		}
+		line = base64.StdEncoding.EncodeToString(answer)
+	}
+}
+
+// send offers one message. A nil error means that the server took it, with the reply that says so.
+func (s *session) send(ctx context.Context, p parcel) (reply, error) {
+	s.sent++
+	if s.dirty {
+		rep, err := s.ask(ctx, phaseMail, "RSET", "RSET")
+		if err != nil {
+			return rep, err
+		}
+		if !rep.ok() {
+			return rep, &fault{phaseMail, errNoReply}
+		}
+	}
+	s.dirty = true
+	if rep, err := s.envelope(ctx, p); err != nil {
+		return rep, err
+	}
+	last, err := s.body(ctx, s.patience.block, p.wire)
+	if err != nil {
+		ph := phaseBody
+		if last {
+			ph = phaseDot
+		}
+		return reply{}, &fault{ph, err}
+	}
+	rep, err := s.hear(ctx, s.patience.dot)
+	if err != nil {
+		return rep, &fault{phaseDot, err}
+	}
+	s.dirty = false
+	return rep, step{phase: phaseDot, want: 2}.judge(rep)
+}
+
+// step is one command of the envelope.
+type step struct {
+	phase       phase
+	line, shown string
+	want        int // hundreds of the code
+}
+
+// judge tells a refusal from an answer that is no answer to this command: after that one nobody knows which
+// reply belongs to which command.
+func (st step) judge(rep reply) error {
+	switch rep.code / 100 {
+	case st.want:
+		return nil
+	case 4, 5:
+		return &refusal{st.phase, rep}
+	}
+	return &fault{st.phase, errNoReply}
+}
+
+// envelope brings the server to the point where it waits for the message. With PIPELINING (RFC 2920) its
+// commands go out together, and every answer is read even after a refusal, so that the connection stays usable.
+func (s *session) envelope(ctx context.Context, p parcel) (reply, error) {
+	params := s.parameters(p)
+	steps := []step{
+		{phaseMail, "MAIL FROM:<" + p.from + ">" + params, "MAIL FROM:<sender>" + params, 2},
+		{phaseRcpt, "RCPT TO:<" + p.to + ">", "RCPT TO:<recipient>", 2},
+		{phaseData, "DATA", "DATA", 3},
+	}
+	if !s.offers("PIPELINING") {
+		for _, st := range steps {
+			rep, err := s.ask(ctx, st.phase, st.shown, st.line)
+			if err != nil {
+				return rep, err
+			}
+			if err := st.judge(rep); err != nil {
+				return rep, err
+			}
+		}
+		return reply{}, nil
+	}
+	return s.pipeline(ctx, steps)
+}
+
+func (s *session) pipeline(ctx context.Context, steps []step) (reply, error) {
+	var lines strings.Builder
+	var shown []string
+	for _, st := range steps {
+		lines.WriteString(st.line + "\r\n")
+		shown = append(shown, st.shown)
+	}
+	if err := s.say(ctx, s.patience.command, shown, lines.String()); err != nil {
+		return reply{}, &fault{phaseMail, err}
+	}
+	var said reply // the first reply other than the one asked for
+	var no error
+	for _, st := range steps {
+		rep, err := s.hear(ctx, s.patience.command)
+		if err != nil && no == nil {
+			return rep, &fault{st.phase, err}
+		}
+		if err != nil || rep.code == 421 {
+			s.worn = true // a server that says no and hangs up has said no
+			if no == nil {
+				said, no = rep, st.judge(rep)
+			}
+			break
+		}
+		if no == nil {
+			if no = st.judge(rep); no != nil {
+				said = rep
+			}
+		} else if rep.code == 354 {
+			// The server wants a message for nobody. An empty one ends its wait (RFC 2920 section 3.1), and
+			// the connection with it: who answers so may do anything with the next letter.
+			s.worn = true
+			_ = s.say(ctx, s.patience.command, []string{"."}, ".\r\n")
+		}
+	}
+	return said, no
+}
+
+// parameters are those of MAIL, each only where the server offers it. A parcel that needs more than the
+// server offers never gets here (see unfit).
+func (s *session) parameters(p parcel) string {
+	var b strings.Builder
+	if s.offers("SIZE") {
+		b.WriteString(" SIZE=" + strconv.Itoa(p.size))
+	}
+	if p.eightBit {
+		b.WriteString(" BODY=8BITMIME")
+	}
+	if p.utf8Path || p.utf8Head {
+		b.WriteString(" SMTPUTF8")
+	}
+	return b.String()
+}
+
+// unfit says why this server can't take the parcel at all, nil if it can.
+func (s *session) unfit(p parcel) *Verdict {
+	if limit, err := strconv.ParseInt(s.caps["SIZE"], 10, 64); err == nil && limit > 0 && int64(p.size) > limit {
+		return refuse("5.3.4", "the message is larger than the server takes")
+	}
+	switch {
+	case p.utf8Path && !s.offers("SMTPUTF8"):
+		return refuse("5.6.7", "the server takes no addresses beyond ASCII")
+	case p.utf8Head && !s.offers("SMTPUTF8"):
+		return refuse("5.6.9", "the server takes no header beyond ASCII")
+	case p.eightBit && !s.offers("8BITMIME"):
+		return refuse("5.6.3", "the server takes 7-bit messages only")
+	}
+	return nil
+}
+
+// quit takes leave, waiting a moment at most, and closes the connection.
+func (s *session) quit() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	_, _ = s.ask(ctx, phaseHello, "QUIT", "QUIT") // nothing depends on the answer
+	_ = s.conn.Close()
+}

@@ -1,0 +1,123 @@
+package mta
+
+import (
+	"bytes"
+	"errors"
+	"unicode/utf8"
+)
+
+// maxLine is the longest line of a message, without its CRLF (RFC 5321 section 4.5.3.1.6).
+const maxLine = 998
+
+var (
+	errLongLine = errors.New("a line of the message is longer than 998 bytes")
+	errNUL      = errors.New("the message holds a NUL byte")
+)
+
+// parcel is a letter made ready for the wire: checked, with CRLF line ends, dot-stuffed and closed by its
+// final dot. After this nothing in it can be read as a command, by any server.
+type parcel struct {
+	from, to string
+	wire     []byte // the message as it is sent, dots stuffed, final dot included
+	size     int    // of the message itself, for SIZE (RFC 1870)
+	eightBit bool   // the body needs 8BITMIME (RFC 6152)
+	utf8Head bool   // the header needs SMTPUTF8 (RFC 6531)
+	utf8Path bool   // the envelope needs SMTPUTF8
+}
+
+// pack checks a letter and makes a parcel of it. Otherwise the verdict says why it can never leave.
+func pack(l Letter) (parcel, *Verdict) {
+	to, err := envelopeAddress(l.To)
+	if err != nil {
+		return parcel{}, refuse("5.1.3", err.Error())
+	}
+	from := ""
+	if l.From != "" {
+		if from, err = envelopeAddress(l.From); err != nil {
+			return parcel{}, refuse("5.1.7", "the sender's address is not one that mail can be sent from")
+		}
+	}
+	msg := normalise(l.Data)
+	if err := checkLines(msg); err != nil {
+		return parcel{}, refuse("5.6.0", err.Error())
+	}
+	head, body := splitHeader(msg)
+	p := parcel{from: from, to: to, size: len(msg), wire: stuff(msg)}
+	p.utf8Path = !isASCII(from) || !isASCII(to)
+	p.utf8Head = hasHighBit(head)
+	p.eightBit = p.utf8Head || hasHighBit(body)
+	return p, nil
+}
+
+// normalise returns msg with CRLF line ends and nothing else: a server that takes a bare CR or LF for a line
+// end must see the same message as one that doesn't (SMTP smuggling). In the header of a message that uses
+// CRLF, a stray CR or LF is no line end but a remnant inside a field, and becomes a space: as a line end it
+// would make a header of what follows it.
+func normalise(msg []byte) []byte {
+	out := make([]byte, 0, len(msg)+len(msg)/32+2)
+	inHeader := bytes.Contains(msg, []byte("\r\n"))
+	lineStart := 0
+	for i := 0; i < len(msg); i++ {
+		c := msg[i]
+		switch {
+		case c == '\r' && i+1 < len(msg) && msg[i+1] == '\n':
+			i++
+			if len(out) == lineStart {
+				inHeader = false
+			}
+			out = append(out, '\r', '\n')
+			lineStart = len(out)
+		case (c == '\r' || c == '\n') && inHeader:
+			out = append(out, ' ')
+		case c == '\r' || c == '\n':
+			out = append(out, '\r', '\n')
+			lineStart = len(out)
+		default:
+			out = append(out, c)
+		}
+	}
+	if len(out) > lineStart {
+		out = append(out, '\r', '\n')
+	}
+	return out
+}
+
+// checkLines refuses what SMTP can't carry and servers treat in different ways.
+func checkLines(msg []byte) error {
+	if bytes.IndexByte(msg, 0) >= 0 {
+		return errNUL
+	}
+	for line := range bytes.Lines(msg) {
+		if len(line) > maxLine+2 {
+			return errLongLine
+		}
+	}
+	return nil
+}
+
+// stuff doubles each dot that begins a line and adds the final one (RFC 5321 section 4.5.2).
+func stuff(msg []byte) []byte {
+	out := make([]byte, 0, len(msg)+len(msg)/64+8)
+	for line := range bytes.Lines(msg) {
+		if line[0] == '.' {
+			out = append(out, '.')
+		}
+		out = append(out, line...)
+	}
+	return append(out, ".\r\n"...)
+}
+
+// splitHeader cuts a normalised message at its first empty line.
+func splitHeader(msg []byte) (head, body []byte) {
+	if bytes.HasPrefix(msg, []byte("\r\n")) {
+		return nil, msg
+	}
+	if i := bytes.Index(msg, []byte("\r\n\r\n")); i >= 0 {
+		return msg[:i+2], msg[i+2:]
+	}
+	return msg, nil
+}
+
+func hasHighBit(b []byte) bool {
+	return bytes.IndexFunc(b, func(r rune) bool { return r >= utf8.RuneSelf }) >= 0
+}

@@ -1,0 +1,148 @@
+package mta
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+)
+
+// How long a connection is used. Servers dislike both a connection per message and one that never ends.
+const (
+	maxPerConn = 100
+	maxAge     = 5 * time.Minute
+	maxIdle    = 10 * time.Second
+)
+
+// pool delivers through one door, over connections that are kept for a while.
+type pool struct {
+	door *door
+	host string // for verdicts
+
+	mu     sync.Mutex
+	idle   []*session
+	closed bool
+	leaves sync.WaitGroup // farewells under way
+}
+
+// deliver makes one attempt. A kept connection that turns out to be dead, or that the server ends with 421, costs
+// no attempt: as long as the message can't have arrived it is tried once more over a new one.
+func (p *pool) deliver(ctx context.Context, l Letter) Verdict {
+	par, bad := pack(l)
+	if bad != nil {
+		return bad.complete(nil, p.host, l.To)
+	}
+	if s := p.take(); s != nil {
+		v, err := p.try(ctx, s, par)
+		if !stale(err) || ctx.Err() != nil {
+			return v
+		}
+	}
+	s, err := p.door.open(ctx)
+	if err != nil {
+		return failed(because(ctx, err), l.To).complete(s, p.host, l.To)
+	}
+	v, _ := p.try(ctx, s, par)
+	return v
+}
+
+// try offers the parcel on s and then keeps or closes s. It reads nothing of s once that is done.
+func (p *pool) try(ctx context.Context, s *session, par parcel) (Verdict, error) {
+	if v := s.unfit(par); v != nil {
+		done := v.complete(s, p.host, par.to)
+		p.put(s)
+		return done, nil
+	}
+	release := s.bind(ctx)
+	rep, err := s.send(ctx, par)
+	v := accepted(rep, par.to)
+	if err != nil {
+		v = failed(because(ctx, err), par.to)
+	}
+	v = v.complete(s, p.host, par.to)
+	var f *fault
+	if !release() || errors.As(err, &f) || rep.code == 421 || !s.quiet() {
+		_ = s.conn.Close() // in an unknown state: a late reply would be taken for the next command's
+	} else {
+		p.put(s)
+	}
+	return v, err
+}
+
+// because names the end of ctx as the cause of a fault that it brought about.
+func because(ctx context.Context, err error) error {
+	var f *fault
+	if ctx.Err() != nil && errors.As(err, &f) {
+		return &fault{f.phase, ctx.Err()}
+	}
+	return err
+}
+
+// stale tells whether err may be owed to the connection having been kept too long, with nothing delivered.
+func stale(err error) bool {
+	var f *fault
+	if errors.As(err, &f) {
+		return f.phase != phaseDot && !isTimeout(f.err)
+	}
+	var no *refusal
+	return errors.As(err, &no) && no.reply.code == 421 && no.phase != phaseDot
+}
+
+// take returns a kept connection, the one used last, or nil.
+func (p *pool) take() *session {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := len(p.idle)
+	if n == 0 {
+		return nil
+	}
+	s := p.idle[n-1]
+	p.idle = p.idle[:n-1]
+	s.idle.Stop()
+	s.talk = nil
+	return s
+}
+
+// put keeps a connection for the next letter, unless it has served enough.
+func (p *pool) put(s *session) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed || s.worn || s.sent >= maxPerConn || time.Since(s.born) > maxAge {
+		p.leave(s)
+		return
+	}
+	p.idle = append(p.idle, s)
+	if s.idle == nil {
+		s.idle = time.AfterFunc(maxIdle, func() { p.expire(s) })
+	} else {
+		s.idle.Reset(maxIdle)
+	}
+}
+
+// expire lets go of s. If it was taken in the meantime nothing happens; at worst it goes a little early.
+func (p *pool) expire(s *session) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if i := slices.Index(p.idle, s); i >= 0 {
+		p.idle = slices.Delete(p.idle, i, i+1)
+		p.leave(s)
+	}
+}
+
+func (p *pool) leave(s *session) {
+	p.leaves.Go(s.quit)
+}
+
+// close takes leave of every server and waits until that is done.
+func (p *pool) close() {
+	p.mu.Lock()
+	p.closed = true
+	for _, s := range p.idle {
+		s.idle.Stop()
+		p.leave(s)
+	}
+	p.idle = nil
+	p.mu.Unlock()
+	p.leaves.Wait()
+}

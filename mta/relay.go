@@ -1,0 +1,130 @@
+package mta
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+)
+
+// ErrRelay begins every error of [NewRelay]. None of them quotes the URL, for it holds the password.
+var ErrRelay = errors.New("the relay can't be used")
+
+// maxPasswordFile is the size in bytes up to which a file is read for a password.
+const maxPasswordFile = 4096
+
+// Relay is the route through a smart host: a server that takes all our letters and delivers them itself.
+type Relay struct {
+	pool *pool
+}
+
+// NewRelay makes a route of a URL:
+//
+//	smtp://USER:PASSWORD@HOST:587   STARTTLS, with a certificate of HOST, before anything secret is said
+//	smtps://USER:PASSWORD@HOST:465  TLS from the first byte (RFC 8314)
+//	smtp://HOST:25                  no login; encrypted where the server offers it
+//
+// The password may be in a file instead: ?password-file=PATH. Characters with a meaning in URLs are
+// percent-encoded. Nothing is dialled yet.
+func NewRelay(rawURL string) (*Relay, error) {
+	u, err := url.Parse(rawURL)
+	if err != nil || u.Opaque != "" || u.Host == "" || (u.Path != "" && u.Path != "/") || u.Fragment != "" {
+		return nil, fmt.Errorf("%w: write its address as smtp://USER:PASSWORD@HOST:587 or smtps://HOST:465, "+
+			"with @ : / ? # %% in the password percent-encoded", ErrRelay)
+	}
+	port := map[string]string{"smtp": "587", "smtps": "465"}[u.Scheme]
+	if port == "" {
+		return nil, fmt.Errorf("%w: its address must begin with smtp:// or smtps://", ErrRelay)
+	}
+	if p := u.Port(); p != "" {
+		if n, err := strconv.ParseUint(p, 10, 16); err != nil || n == 0 {
+			return nil, fmt.Errorf("%w: its port must be a number from 1 to 65535", ErrRelay)
+		}
+		port = p
+	}
+	host, err := relayHost(u.Hostname())
+	if err != nil {
+		return nil, err
+	}
+	d := &door{
+		addr: net.JoinHostPort(host, port), name: host, implicit: u.Scheme == "smtps", patience: usualPatience,
+	}
+	if d.user, d.password, err = credentials(u); err != nil {
+		return nil, err
+	}
+	if d.implicit || d.user != "" {
+		d.level = tlsRequired
+	}
+	return &Relay{pool: &pool{door: d, host: d.addr}}, nil
+}
+
+func relayHost(name string) (string, error) {
+	if net.ParseIP(name) != nil {
+		return name, nil
+	}
+	host, err := domainASCII(name)
+	if err != nil {
+		return "", fmt.Errorf("%w: its host is neither a name nor an IP address", ErrRelay)
+	}
+	return host, nil
+}
+
+// credentials reads the user and the password out of the URL or the file that it names.
+func credentials(u *url.URL) (user, password string, err error) {
+	query, err := url.ParseQuery(u.RawQuery)
+	if err != nil {
+		return "", "", fmt.Errorf("%w: what follows the ? in its address is not understood", ErrRelay)
+	}
+	path := query.Get("password-file")
+	if len(query) > 1 || len(query) == 1 && path == "" {
+		return "", "", fmt.Errorf("%w: its address may have one setting only, ?password-file=PATH", ErrRelay)
+	}
+	user = u.User.Username()
+	password, given := u.User.Password()
+	switch {
+	case given && path != "":
+		return "", "", fmt.Errorf("%w: give the password or a password file, not both", ErrRelay)
+	case user == "" && (given || path != ""):
+		return "", "", fmt.Errorf("%w: a password needs a user name before it, USER:PASSWORD@HOST", ErrRelay)
+	case user != "" && !given && path == "":
+		return "", "", fmt.Errorf("%w: its user needs a password, USER:PASSWORD@HOST or ?password-file=PATH", ErrRelay)
+	}
+	if path != "" {
+		password, err = readPassword(path)
+	}
+	return user, password, err
+}
+
+func readPassword(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", fmt.Errorf("%w: reading its password file: %w", ErrRelay, err)
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, maxPasswordFile+1))
+	if err != nil {
+		return "", fmt.Errorf("%w: reading its password file: %w", ErrRelay, err)
+	}
+	password := strings.TrimRight(string(b), "\r\n")
+	if password == "" || len(b) > maxPasswordFile || strings.ContainsAny(password, "\r\n\x00") {
+		return "", fmt.Errorf("%w: its password file must hold the password on one line and nothing else", ErrRelay)
+	}
+	return password, nil
+}
+
+// Name says which host the relay is, without user and password.
+func (r *Relay) Name() string { return "relay " + r.pool.host }
+
+// Deliver hands the letter to the smart host.
+func (r *Relay) Deliver(ctx context.Context, l Letter) Verdict { return r.pool.deliver(ctx, l) }
+
+// Close takes leave of the smart host, within about a second.
+func (r *Relay) Close() error {
+	r.pool.close()
+	return nil
+}
