@@ -114,7 +114,7 @@ func (q queries) contacts(ctx context.Context, query string, args ...any) ([]*Co
 // Open unseals a contact's personal data; a tombstone has none.
 func (q queries) Open(c *Contact) (Person, error) {
 	var p Person
-	if c.Sealed == nil {
+	if len(c.Sealed) == 0 {
 		return p, nil
 	}
 	err := q.keys.open(sealContact, c.SubscriberID, c.Sealed, &p)
@@ -276,4 +276,12 @@ func (q queries) Exists(ctx context.Context, id int64) (bool, error) {
 		return false, fmt.Errorf("looking for a card: %w", err)
 	}
 	return n > 0, nil
+}
+
+// Tombstone is what stays of a contact that was erased at a time.
+func (c *Contact) Tombstone(at Micros) Contact {
+	return Contact{SubscriberID: c.SubscriberID, AddressKey: c.AddressKey, Permission: Deleted,
+		SignedUpAt: c.SignedUpAt, ConfirmedAt: c.ConfirmedAt, DeletedAt: at, LastSeenAt: at,
+		Predecessor: c.Predecessor, Successor: c.Successor, Acts: c.Acts, Version: c.Version,
+		before: c.before, source: c.source, seen: c.seen}
 }

@@ -50,17 +50,29 @@ type Evidence struct {
 	Act          EvidenceAct // after Open, and for AddEvidence
 }
 
+// Prepare numbers and seals an act of a card, before or in a transaction.
+func (k EvidenceKey) Prepare(c *Contact, kind Kind, at Micros, act EvidenceAct) (*Evidence, error) {
+	c.Acts++
+	e := &Evidence{SubscriberID: c.SubscriberID, N: c.Acts, Kind: kind, At: at, Act: act}
+	var err error
+	e.Sealed, err = k.seal(e)
+	return e, err
+}
+
+// InsertEvidence appends a prepared act.
+func (tx *Tx) InsertEvidence(ctx context.Context, e *Evidence) error {
+	_, err := tx.exec(ctx, `INSERT INTO evidence (subscriber_id, n, kind, at, sealed) VALUES (?, ?, ?, ?, ?)`, e.SubscriberID, e.N, e.Kind, e.At, e.Sealed)
+	return err
+}
+
 // AddEvidence appends an act to a card. The caller saves the contact after it:
 // the contact's version guards the numbering.
 func (tx *Tx) AddEvidence(ctx context.Context, key EvidenceKey, c *Contact, kind Kind, at Micros, act EvidenceAct) error {
-	c.Acts++
-	e := &Evidence{SubscriberID: c.SubscriberID, N: c.Acts, Kind: kind, At: at, Act: act}
-	sealed, err := key.seal(e)
+	e, err := key.Prepare(c, kind, at, act)
 	if err != nil {
 		return err
 	}
-	_, err = tx.exec(ctx, `INSERT INTO evidence (subscriber_id, n, kind, at, sealed) VALUES (?, ?, ?, ?, ?)`, e.SubscriberID, e.N, e.Kind, e.At, sealed)
-	return err
+	return tx.InsertEvidence(ctx, e)
 }
 
 // EvidenceOf reads a card's acts in their order, sealed.

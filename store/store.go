@@ -78,7 +78,7 @@ func keysFor(path string, o Options) (*Keys, bool, error) {
 }
 
 // Keys are the secrets that the store was opened with.
-func (s *Store) Keys() *Keys { return s.keys }
+func (q queries) Keys() *Keys { return q.keys }
 
 // Path is the database file's path.
 func (s *Store) Path() string { return s.path }
@@ -307,4 +307,10 @@ func (tx *Tx) NextIDs(ctx context.Context, sequence string, n int) (int64, error
 	var next int64
 	err = tx.get(ctx, []any{&next}, `SELECT next_id FROM sequences WHERE name = ?`, sequence)
 	return next - int64(n), err
+}
+
+// ReturnIDs gives back the end of a block of ids, if nobody has taken any after it.
+func (tx *Tx) ReturnIDs(ctx context.Context, sequence string, from, to int64) error {
+	_, err := tx.exec(ctx, `UPDATE sequences SET next_id = ? WHERE name = ? AND next_id = ?`, from, sequence, to)
+	return err
 }

@@ -94,13 +94,6 @@ func (tx *Tx) UseToken(ctx context.Context, t *Token, at Micros) error {
 	return tx.one(ctx, `UPDATE tokens SET used_at = ?, sealed = ? WHERE token_hash = ? AND used_at = 0`, at, sealed, t.Hash)
 }
 
-// MoveTokens gives a card's used tokens to its successor, so that a second
-// click on the link still finds out what became of it.
-func (tx *Tx) MoveTokens(ctx context.Context, from, to int64) error {
-	_, err := tx.exec(ctx, `UPDATE tokens SET subscriber_id = ? WHERE subscriber_id = ?`, to, from)
-	return err
-}
-
 // WaitingUntil tells until when a confirmation of the card is waited for; 0 when none is.
 func (q queries) WaitingUntil(ctx context.Context, id int64, now Micros) (Micros, error) {
 	var until Micros
@@ -135,5 +128,15 @@ func (q queries) ExpiredTokens(ctx context.Context, now Micros, n int) ([]Token,
 // DropToken removes one token; it may be gone already.
 func (tx *Tx) DropToken(ctx context.Context, t Token) error {
 	_, err := tx.exec(ctx, `DELETE FROM tokens WHERE token_hash = ?`, t.Hash)
+	return err
+}
+
+// MoveWaiting gives what waited beside a tombstone, its links and letters, to
+// the card that the person came back under.
+func (tx *Tx) MoveWaiting(ctx context.Context, from, to int64) error {
+	if _, err := tx.exec(ctx, `UPDATE tokens SET subscriber_id = ? WHERE subscriber_id = ?`, to, from); err != nil {
+		return err
+	}
+	_, err := tx.exec(ctx, `UPDATE outbox SET subscriber_id = ? WHERE subscriber_id = ?`, to, from)
 	return err
 }

@@ -1,0 +1,106 @@
+package cmd
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"unicode"
+
+	"github.com/charmbracelet/x/term"
+
+	"kartotek/flows"
+	"kartotek/store"
+)
+
+// app is one run of the program.
+type app struct {
+	in     io.Reader
+	out    io.Writer
+	errOut io.Writer
+	set    settings
+
+	store *store.Store
+	desk  *flows.Service
+}
+
+// open opens the store, once.
+func (a *app) open(ctx context.Context) (*flows.Service, error) {
+	if a.desk != nil {
+		return a.desk, nil
+	}
+	s, err := store.Open(ctx, store.Options{URL: a.set.Store, Keys: a.set.Keys})
+	if err != nil {
+		return nil, err
+	}
+	a.store = s
+	if s.NewKeys {
+		fmt.Fprintf(a.errOut, "A new key file was made: %s\nKeep a copy of it in a safe place, apart from the database's backups: without it everything in the store is lost.\n", a.set.Keys)
+	}
+	a.desk = flows.New(s, flows.Config{PublicURL: a.set.PublicURL, Company: a.set.Company, From: a.set.From})
+	return a.desk, nil
+}
+
+func (a *app) close() error {
+	if a.store == nil {
+		return nil
+	}
+	return a.store.Close()
+}
+
+// actor is the local user: the owner of an embedded store.
+func (a *app) actor(door string) flows.Actor {
+	return flows.Actor{Name: a.set.As, Role: flows.Owner, From: door}
+}
+
+func (a *app) cli() flows.Actor { return a.actor("command line") }
+
+// address reads an address that is given as -, which keeps it out of the
+// shell's history and of ps, from standard input.
+func (a *app) address(arg string) (string, error) {
+	if arg != "-" {
+		return arg, nil
+	}
+	line, err := bufio.NewReader(io.LimitReader(a.in, 4096)).ReadString('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return "", fmt.Errorf("reading the address from standard input: %w", err)
+	}
+	if line = strings.TrimSpace(line); line == "" {
+		return "", usageError{errors.New("- reads an address from standard input, and there was none")}
+	}
+	return line, nil
+}
+
+// print writes v as JSON, or what text writes.
+func (a *app) print(v any, text func(w io.Writer)) error {
+	if !a.set.JSON {
+		text(a.out)
+		return nil
+	}
+	enc := json.NewEncoder(a.out)
+	enc.SetIndent("", "  ")
+	enc.SetEscapeHTML(false)
+	return enc.Encode(v)
+}
+
+// clean takes out of a stranger's text what moves the cursor or turns a line around.
+func clean(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		if unicode.IsSpace(r) {
+			return ' '
+		}
+		return -1
+	}, s)
+}
+
+// terminal tells whether a stream is one that a person looks at.
+func terminal(stream any) bool {
+	f, ok := stream.(interface{ Fd() uintptr })
+	return ok && term.IsTerminal(f.Fd())
+}

@@ -1,0 +1,41 @@
+package cmd
+
+import (
+	"fmt"
+	"io"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+)
+
+func (a *app) audit() *cobra.Command {
+	var id, before int64
+	var limit int
+	c := &cobra.Command{
+		Use:   "audit",
+		Short: "Show who did what, newest first",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			desk, err := a.open(cmd.Context())
+			if err != nil {
+				return err
+			}
+			rows, err := desk.Audit(cmd.Context(), a.cli(), id, before, limit)
+			if err != nil {
+				return err
+			}
+			return a.print(map[string]any{"audit": rows}, func(w io.Writer) {
+				t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+				fmt.Fprintln(t, "NUMBER\tAT\tWHO\tROLE\tFROM\tACT\tCARD\tWHY")
+				for _, r := range rows {
+					fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.ID, when(&r.At), clean(r.Actor), r.Role, clean(r.From), r.Act, number(r.SubscriberID), clean(r.Why))
+				}
+				t.Flush()
+			})
+		},
+	}
+	c.Flags().Int64Var(&id, "id", 0, "only what was done with this SubscriberID")
+	c.Flags().Int64Var(&before, "before", 0, "the page that follows this number")
+	c.Flags().IntVar(&limit, "limit", 50, "how many")
+	return c
+}

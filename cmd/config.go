@@ -1,0 +1,137 @@
+package cmd
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/netip"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strings"
+
+	"github.com/adrg/xdg"
+	"github.com/knadh/koanf/parsers/toml/v2"
+	"github.com/knadh/koanf/providers/env/v2"
+	"github.com/knadh/koanf/providers/file"
+	"github.com/knadh/koanf/providers/posflag"
+	"github.com/knadh/koanf/v2"
+	"github.com/spf13/pflag"
+
+	"kartotek/flows/letters"
+)
+
+const defaultWeb = "127.0.0.1:8425"
+
+// settings are what flags, environment and configuration file say, in this
+// order of weight.
+type settings struct {
+	Store     string
+	Keys      string
+	JSON      bool
+	As        string
+	Web       string
+	PublicURL string
+	Mail      string
+	Company   string
+	From      letters.Sender
+	Proxies   []netip.Prefix
+}
+
+// settingNames are all there are: an unknown one in the file is a mistake.
+var settingNames = map[string]bool{"store": true, "keys": true, "json": true, "as": true, "web": true, "public-url": true,
+	"mail": true, "company": true, "from": true, "from-name": true, "trusted-proxies": true}
+
+// configure reads the settings before any command runs.
+func (a *app) configure(flags *pflag.FlagSet) error {
+	k := koanf.New(".")
+	if err := loadFile(k, flags); err != nil {
+		return err
+	}
+	// KARTOTEK_PUBLIC_URL is --public-url, and so on.
+	if err := k.Load(env.Provider(".", env.Opt{Prefix: "KARTOTEK_", TransformFunc: func(name, value string) (string, any) {
+		return strings.ReplaceAll(strings.ToLower(strings.TrimPrefix(name, "KARTOTEK_")), "_", "-"), value
+	}}), nil); err != nil {
+		return fmt.Errorf("reading the environment: %w", err)
+	}
+	if err := k.Load(posflag.Provider(flags, ".", k), nil); err != nil {
+		return fmt.Errorf("reading the flags: %w", err)
+	}
+	a.set = settings{Store: k.String("store"), Keys: k.String("keys"), JSON: k.Bool("json"), As: k.String("as"), Web: k.String("web"),
+		PublicURL: k.String("public-url"), Mail: k.String("mail"), Company: k.String("company"),
+		From: letters.Sender{Name: k.String("from-name"), Address: k.String("from")}}
+	for _, p := range k.Strings("trusted-proxies") {
+		prefix, err := netip.ParsePrefix(p)
+		if err != nil {
+			return usageError{fmt.Errorf("trusted-proxies takes networks such as 10.0.0.0/8, not %q", p)}
+		}
+		a.set.Proxies = append(a.set.Proxies, prefix)
+	}
+	return a.set.defaults()
+}
+
+func loadFile(k *koanf.Koanf, flags *pflag.FlagSet) error {
+	path, _ := flags.GetString("config")
+	given := path != ""
+	if !given {
+		if path = os.Getenv("KARTOTEK_CONFIG"); path == "" {
+			path = filepath.Join(xdg.ConfigHome, "kartotek", "config.toml")
+		} else {
+			given = true
+		}
+	}
+	err := k.Load(file.Provider(path), toml.Parser())
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && !given:
+		return nil
+	case err != nil:
+		return fmt.Errorf("reading the configuration %s: %w", path, err)
+	}
+	for _, name := range k.Keys() {
+		if !settingNames[name] {
+			return fmt.Errorf("the configuration %s has a setting %q that there isn't: see the README for those there are", path, name)
+		}
+	}
+	return nil
+}
+
+func (s *settings) defaults() error {
+	if s.Store == "" {
+		s.Store = "sqlite:" + filepath.Join(xdg.DataHome, "kartotek", "kartotek.db")
+	}
+	if s.Keys == "" {
+		s.Keys = filepath.Join(xdg.ConfigHome, "kartotek", "keys.json")
+	}
+	if s.Web == "" {
+		s.Web = defaultWeb
+	}
+	if s.Mail == "" {
+		s.Mail = "capture"
+	}
+	if _, _, err := net.SplitHostPort(s.Web); err != nil {
+		return usageError{fmt.Errorf("--web takes HOST:PORT, such as %s", defaultWeb)}
+	}
+	if s.PublicURL == "" {
+		s.PublicURL = "http://" + s.Web
+	}
+	if s.Company == "" {
+		s.Company = "Kartotek"
+	}
+	if s.From.Name == "" {
+		s.From.Name = s.Company
+	}
+	if s.From.Address == "" {
+		s.From.Address = "no-reply@localhost.localdomain"
+		if s.Mail != "capture" {
+			return usageError{errors.New("mail that leaves needs a sender: set from = \"news@your.domain\" in the configuration, or KARTOTEK_FROM")}
+		}
+	}
+	if s.As == "" {
+		s.As = "operator"
+		if u, err := user.Current(); err == nil && u.Username != "" {
+			s.As = u.Username
+		}
+	}
+	return nil
+}

@@ -1,0 +1,44 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"kartotek/flows"
+	"kartotek/tui"
+)
+
+// console opens the console on this terminal, with the engine behind it.
+func (a *app) console(ctx context.Context) error {
+	if !terminal(a.in) || !terminal(a.out) {
+		return usageError{errors.New("the console needs a terminal; without one there are the commands find, browse, import, export, erase, unsubscribe, resubscribe, mailbox, lists, outbox, audit, sample and serve")}
+	}
+	e, err := a.start(ctx, slog.New(slog.DiscardHandler), true)
+	if err != nil {
+		return err
+	}
+	o := tui.Options{Desk: e.desk, Actor: a.actor("console"), Store: "SQLite " + filepath.Base(a.store.Path()),
+		Route: "capture", Mail: e.route.Name(), WebURL: a.set.PublicURL, OpenURL: openURL}
+	if strings.HasPrefix(a.set.Mail, "relay=") {
+		o.Route = "relay"
+	}
+	if e.web == nil {
+		o.WebNote = fmt.Sprintf("another process serves the web pages on %s", a.set.Web)
+	}
+	return errors.Join(tui.Run(ctx, o, a.in, a.out), e.end())
+}
+
+// openURL opens a link in the user's browser.
+func openURL(url string) error {
+	if err := exec.Command("xdg-open", url).Start(); err != nil {
+		return errors.New("no browser could be opened here: copy the link")
+	}
+	return nil
+}
+
+var _ tui.Desk = (*flows.Service)(nil)

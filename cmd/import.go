@@ -1,0 +1,80 @@
+package cmd
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"kartotek/flows"
+)
+
+func (a *app) importing() *cobra.Command {
+	var o flows.ImportOptions
+	var pending bool
+	var columns []string
+	c := &cobra.Command{
+		Use:   "import FILE --list L (--confirmed | --pending)",
+		Short: "Take contacts from a CSV, XLSX or JSON lines file",
+		Long: "Take contacts from a CSV, XLSX or JSON lines file. Encoding, delimiter and columns are found out; evidence comes from the columns signed_up_at, signed_up_ip, confirmed_at and confirmed_ip. " +
+			"Erased and withdrawn addresses are refused, and listed in the report by line number.",
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if o.Confirmed == pending {
+				return usageError{errors.New("give either --confirmed (each consented elsewhere) or --pending (each gets a confirmation mail)")}
+			}
+			var err error
+			if o.Map, err = mapping(columns); err != nil {
+				return err
+			}
+			desk, err := a.open(cmd.Context())
+			if err != nil {
+				return err
+			}
+			bar := newBar(a.errOut)
+			res, err := desk.Import(cmd.Context(), a.cli(), args[0], o, bar.show)
+			bar.clear()
+			if err != nil && res.Stopped == 0 {
+				return err // nothing was done: there is nothing to tell
+			}
+			return errors.Join(a.print(res, func(w io.Writer) { printImport(w, o.List, res) }), err)
+		},
+	}
+	c.Flags().StringVar(&o.List, "list", "", "the list that the contacts stand on; made when there is none of that name")
+	c.Flags().BoolVar(&o.Confirmed, "confirmed", false, "they confirmed elsewhere")
+	c.Flags().BoolVar(&pending, "pending", false, "each gets a confirmation mail")
+	c.Flags().BoolVar(&o.DryRun, "dry-run", false, "count what would be done, and do nothing")
+	c.Flags().StringArrayVar(&columns, "map", nil, "which field a column is: column=field")
+	must(c, "list")
+	return c
+}
+
+func mapping(columns []string) (map[string]string, error) {
+	out := map[string]string{}
+	for _, c := range columns {
+		column, field, ok := strings.Cut(c, "=")
+		if !ok || column == "" || field == "" {
+			return nil, usageError{errors.New("--map takes column=field")}
+		}
+		out[column] = field
+	}
+	return out, nil
+}
+
+func printImport(w io.Writer, list string, r flows.ImportResult) {
+	if r.DryRun {
+		fmt.Fprintln(w, "Dry run: nothing was changed.")
+	}
+	if r.Earlier > 0 {
+		fmt.Fprintf(w, "An earlier import of this file stopped after line %d; what it had done comes out as unchanged.\n", r.Earlier)
+	}
+	if r.NewList {
+		fmt.Fprintf(w, "The list %s is new.\n", clean(list))
+	}
+	fmt.Fprintf(w, "Read %d: %d added, %d updated, %d unchanged, %d refused, %d invalid.\n", r.Read, r.Added, r.Updated, r.Unchanged, r.Refused, r.Invalid)
+	if r.Refused+r.Invalid > 0 {
+		fmt.Fprintln(w, "Refused and invalid lines, by number: "+r.Report)
+	}
+}

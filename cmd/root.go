@@ -1,0 +1,135 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"syscall"
+
+	"charm.land/fang/v2"
+	"github.com/spf13/cobra"
+
+	"kartotek/flows"
+)
+
+// The exit codes of every command.
+const (
+	exitDone     = 0
+	exitFailed   = 1
+	exitUsage    = 2
+	exitRefused  = 3 // by a rule: frozen, erased, role, limit
+	exitNotFound = 4
+)
+
+// Version is set when a release is built.
+var Version = "development"
+
+// usageError is a command line that can't be understood.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+// Main runs one command line and returns its exit code.
+func Main(args []string, in io.Reader, out, errOut io.Writer) int {
+	a := &app{in: in, out: out, errOut: errOut}
+	root := a.root()
+	root.SetArgs(args)
+	root.SetIn(in)
+	root.SetOut(out)
+	root.SetErr(errOut)
+	err := fang.Execute(context.Background(), root, fang.WithVersion(Version),
+		fang.WithNotifySignal(os.Interrupt, syscall.SIGTERM),
+		fang.WithErrorHandler(func(io.Writer, fang.Styles, error) {}))
+	err = errors.Join(err, a.close())
+	if err != nil {
+		fmt.Fprintln(errOut, "kartotek: "+sentence(err))
+	}
+	return exitCode(err)
+}
+
+// sentence makes an error one clear line.
+func sentence(err error) string {
+	var usage usageError
+	s := strings.ReplaceAll(err.Error(), "\n", "; ")
+	s = strings.TrimSuffix(s, ": "+flows.ErrNotFound.Error())
+	s = strings.TrimSuffix(s, " ("+flows.ErrNotFound.Error()+")")
+	if errors.As(err, &usage) {
+		s += " (see kartotek --help)"
+	}
+	return clean(s)
+}
+
+func exitCode(err error) int {
+	var usage usageError
+	var refusal *flows.Refusal
+	switch {
+	case err == nil:
+		return exitDone
+	case errors.As(err, &usage):
+		return exitUsage
+	case errors.As(err, &refusal):
+		return exitRefused
+	case errors.Is(err, flows.ErrNotFound), errors.Is(err, flows.ErrPiece):
+		return exitNotFound
+	}
+	return exitFailed
+}
+
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "kartotek",
+		Short: "The card index of the people on your email lists",
+		Long:  "Kartotek keeps the smallest record that proves consent, masks what staff see, forgets what must be forgotten, and sends the confirmation mail itself. Without a command it opens the console.",
+		Example: `kartotek
+kartotek find marie.jensen@example.dk
+kartotek import people.csv --list News --confirmed`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usageError{fmt.Errorf("there is no command %q", args[0])}
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.console(cmd.Context()) },
+	}
+	f := root.PersistentFlags()
+	f.String("store", "", "the store: sqlite:PATH (default: in the XDG data directory)")
+	f.String("keys", "", "the key file (default: in the XDG configuration directory)")
+	f.String("config", "", "the configuration file (default: config.toml in the XDG configuration directory)")
+	f.Bool("json", false, "print JSON")
+	f.String("as", "", "who is acting, for the audit (default: the system's user)")
+	addServing(root)
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return a.configure(cmd.Flags()) }
+	root.AddCommand(a.find(), a.browse(), a.importing(), a.export(), a.erase(), a.unsubscribe(), a.resubscribe(),
+		a.mailbox(), a.lists(), a.outbox(), a.audit(), a.serve(), a.sample(), a.migrate())
+	for _, c := range root.Commands() {
+		strict(c)
+	}
+	return root
+}
+
+// addServing adds the flags of what serves pages and sends mail.
+func addServing(c *cobra.Command) {
+	f := c.Flags()
+	f.String("web", defaultWeb, "where the web pages listen: HOST:PORT")
+	f.String("public-url", "", "the address under which contacts reach the web pages (default: as --web)")
+	f.String("mail", "capture", "how mail leaves: capture, direct, or relay=URL (smtp://USER:PASS@HOST:PORT, smtps://…)")
+}
+
+// strict turns wrong arguments into usage errors.
+func strict(c *cobra.Command) {
+	if check := c.Args; check != nil {
+		c.Args = func(cmd *cobra.Command, args []string) error {
+			if err := check(cmd, args); err != nil {
+				return usageError{fmt.Errorf("%s: %w", cmd.UseLine(), err)}
+			}
+			return nil
+		}
+	}
+	for _, sub := range c.Commands() {
+		strict(sub)
+	}
+}

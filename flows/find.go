@@ -1,0 +1,213 @@
+package flows
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"strings"
+	"time"
+
+	"kartotek/store"
+)
+
+// Find searches a full address, a number in international form, or a
+// SubscriberID: exactly that one. A piece of an address finds nothing.
+func (s *Service) Find(ctx context.Context, a Actor, query string) (Found, error) {
+	if err := may(a, doFind); err != nil {
+		return Found{}, err
+	}
+	query = strings.TrimSpace(query)
+	var found Found
+	var contacts []*store.Contact
+	id, err := strconv.ParseInt(query, 10, 64)
+	switch {
+	case err == nil && id > 0 && !strings.HasPrefix(query, "+") && !strings.HasPrefix(query, "0"):
+		c, err := s.store.Contact(ctx, id)
+		if errors.Is(err, ErrNotFound) {
+			return Found{}, nil
+		}
+		if err != nil {
+			return Found{}, err
+		}
+		contacts = []*store.Contact{c}
+	case strings.HasPrefix(query, "+"), strings.HasPrefix(query, "00"):
+		number, err := store.ParseNumber(query)
+		if err != nil {
+			return Found{}, ErrPiece
+		}
+		if contacts, err = s.store.ByMobile(ctx, s.store.Keys().AddressKey(number)); err != nil {
+			return Found{}, err
+		}
+	default:
+		address, err := store.ParseAddress(query)
+		if err != nil {
+			return Found{}, ErrPiece
+		}
+		found.Given = &Given{address}
+		if contacts, err = s.store.ByAddress(ctx, s.store.Keys().AddressKey(address)); err != nil {
+			return Found{}, err
+		}
+	}
+	found.Cards, err = s.cards(ctx, contacts)
+	if err != nil {
+		return Found{}, err
+	}
+	return found, s.waiting(ctx, found.Cards)
+}
+
+// cards makes what doors show of contacts. It decrypts nothing.
+func (s *Service) cards(ctx context.Context, contacts []*store.Contact) ([]Card, error) {
+	ids := make([]int64, 0, len(contacts))
+	for _, c := range contacts {
+		if c.Permission != Deleted {
+			ids = append(ids, c.SubscriberID)
+		}
+	}
+	lists, err := s.store.Memberships(ctx, ids...)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]Card, len(contacts))
+	for i, c := range contacts {
+		out[i] = cardOf(c, lists[c.SubscriberID])
+	}
+	return out, nil
+}
+
+func cardOf(c *store.Contact, lists []*store.Membership) Card {
+	card := Card{SubscriberID: c.SubscriberID, Permission: c.Permission, Frozen: c.Frozen,
+		EmailMasked: kept(c.EmailMasked), MobileMasked: kept(c.MobileMasked), Source: kept(c.Source), Rating: kept(c.Rating.String()),
+		Predecessor: keptID(c.Predecessor), Successor: keptID(c.Successor),
+		SignedUp: keptAct(c.SignedUpAt), Confirmed: keptAct(c.ConfirmedAt), Deleted: keptAct(c.DeletedAt), Lists: []OnList{}}
+	if c.Permission != Deleted {
+		seen := seconds(c.LastSeenAt)
+		card.LastActivity = &seen
+	}
+	for _, m := range lists {
+		card.Lists = append(card.Lists, OnList{List: m.List, Status: m.Status, Since: seconds(m.Since)})
+	}
+	return card
+}
+
+func kept(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
+
+func keptID(id int64) *int64 {
+	if id == 0 {
+		return nil
+	}
+	return &id
+}
+
+func keptAct(at store.Micros) *Stamp {
+	if at == 0 {
+		return nil
+	}
+	return &Stamp{At: seconds(at)}
+}
+
+func seconds(m store.Micros) time.Time { return m.Time().Truncate(time.Second) }
+
+// waiting fills in until when cards wait for the person's click.
+func (s *Service) waiting(ctx context.Context, cards []Card) error {
+	now := store.At(s.now())
+	for i := range cards {
+		until, err := s.store.WaitingUntil(ctx, cards[i].SubscriberID, now)
+		if err != nil {
+			return err
+		}
+		if until != 0 {
+			t := seconds(until)
+			cards[i].WaitingUntil = &t
+		}
+	}
+	return nil
+}
+
+// card reads one card as doors show it.
+func (s *Service) card(ctx context.Context, id int64) (Card, error) {
+	c, err := s.store.Contact(ctx, id)
+	if err != nil {
+		return Card{}, err
+	}
+	cards, err := s.cards(ctx, []*store.Contact{c})
+	if err != nil {
+		return Card{}, err
+	}
+	return cards[0], s.waiting(ctx, cards)
+}
+
+// Browse reads a page of cards, newest first. Tombstones never show in it:
+// they are found only by somebody who knows the full address.
+func (s *Service) Browse(ctx context.Context, a Actor, p Page) (Cards, error) {
+	if err := may(a, doBrowse); err != nil {
+		return Cards{}, err
+	}
+	if p.Filter.Permission == Deleted {
+		return Cards{}, refuse("tombstones can't be leafed through: one is found only by its full address")
+	}
+	if p.Limit <= 0 || p.Limit > 500 {
+		p.Limit = 50
+	}
+	q := store.BrowseQuery{Permission: p.Filter.Permission, Source: p.Filter.Source, Limit: p.Limit + 1, From: store.Place{LastSeen: 1<<63 - 1, ID: 1<<63 - 1}}
+	if p.Filter.List != "" {
+		l, err := s.listNamed(ctx, p.Filter.List)
+		if err != nil {
+			return Cards{}, err
+		}
+		q.ListID = l.ID
+	}
+	switch {
+	case p.Last:
+		q.Backwards, q.FromEnd = true, true
+	case p.Before != nil:
+		q.Backwards, q.From = true, store.Place(*p.Before)
+	case p.After != nil:
+		q.From = store.Place(*p.After)
+	}
+	contacts, err := s.store.Browse(ctx, q)
+	if err != nil {
+		return Cards{}, err
+	}
+	more := len(contacts) > p.Limit
+	if more && q.Backwards {
+		contacts = contacts[1:]
+	} else if more {
+		contacts = contacts[:p.Limit]
+	}
+	out := Cards{Older: more, Newer: p.After != nil}
+	if q.Backwards {
+		out.Older, out.Newer = !p.Last, more
+	}
+	if out.Cards, err = s.cards(ctx, contacts); err != nil {
+		return Cards{}, err
+	}
+	if n := len(contacts); n > 0 {
+		out.First, out.Last = cursor(contacts[0]), cursor(contacts[n-1])
+	}
+	return out, nil
+}
+
+func cursor(c *store.Contact) Cursor { return Cursor{int64(c.LastSeenAt), c.SubscriberID} }
+
+// CursorOf is the place of a card, for a page that starts after it.
+func (s *Service) CursorOf(ctx context.Context, id int64) (Cursor, error) {
+	c, err := s.store.Contact(ctx, id)
+	if err != nil {
+		return Cursor{}, err
+	}
+	if c.Permission == Deleted {
+		return Cursor{}, ErrNotFound
+	}
+	return cursor(c), nil
+}
+
+// Counts reads the maintained counters.
+func (s *Service) Counts(ctx context.Context) (Counts, error) {
+	c, err := s.store.Counters(ctx)
+	return Counts{ByPermission: c.ByPermission, BySource: c.BySource, Due: c.OutboxOpen}, err
+}

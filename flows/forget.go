@@ -1,0 +1,157 @@
+package flows
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"kartotek/store"
+)
+
+// tickEvery is how often the clock looks, and chunk how much it does at once.
+const (
+	tickEvery = time.Minute
+	chunk     = 200
+)
+
+// Clock does what time asks for, until ctx ends: it forgets sign-ups that
+// nobody confirmed, and finishes what an interrupted erasure left.
+func (s *Service) Clock(ctx context.Context) error {
+	for {
+		if err := s.Tick(ctx); err != nil && ctx.Err() == nil {
+			s.log.Error("the clock's work failed and is tried again", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(tickEvery):
+		}
+	}
+}
+
+// Tick does the clock's work once.
+func (s *Service) Tick(ctx context.Context) error {
+	forgotten, err := s.forget(ctx)
+	if err != nil {
+		return err
+	}
+	err = s.store.InTx(ctx, func(tx *store.Tx) error {
+		_, err := tx.DropOldLimits(ctx, s.now(), 1000)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if forgotten > 0 {
+		s.log.Info("forgot what nobody confirmed", "count", forgotten)
+	}
+	if err := s.sweepExports(ctx); err != nil {
+		return err
+	}
+	_, err = s.store.Wipe(ctx, time.Second)
+	return err
+}
+
+// forget ends what the expired tokens waited for.
+func (s *Service) forget(ctx context.Context) (n int, err error) {
+	for {
+		old, err := s.store.ExpiredTokens(ctx, store.At(s.now()), chunk)
+		if err != nil {
+			return n, err
+		}
+		for _, t := range old {
+			if err := s.store.InTx(ctx, func(tx *store.Tx) error { return s.forgetOne(ctx, tx, t) }); err != nil {
+				return n, err
+			}
+			n++
+		}
+		if len(old) < chunk {
+			return n, nil
+		}
+	}
+}
+
+func (s *Service) forgetOne(ctx context.Context, tx *store.Tx, t store.Token) error {
+	if err := tx.DropToken(ctx, t); err != nil {
+		return err
+	}
+	if t.Purpose != store.ForConfirm || t.UsedAt != 0 {
+		return nil
+	}
+	c, err := tx.Contact(ctx, t.SubscriberID)
+	if errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	at := store.At(s.now())
+	waits, err := tx.WaitingUntil(ctx, c.SubscriberID, at)
+	if err != nil || waits != 0 {
+		return err // a later mail is still out
+	}
+	switch {
+	case c.Permission == Deleted:
+		if err := s.purge(ctx, tx, c.AddressKey); err != nil {
+			return err
+		}
+	case c.Permission == Pending && c.ConfirmedAt == 0 && c.WithdrawnAt == 0:
+		return s.forgetContact(ctx, tx, c, at)
+	default:
+		if err := s.backToBefore(ctx, tx, c, at); err != nil {
+			return err
+		}
+	}
+	return audit(ctx, tx, Actor{Name: "clock", Role: RoleSystem, From: "clock"}, at, "forget unconfirmed", c.SubscriberID, "")
+}
+
+// forgetContact removes somebody who never confirmed anything, address and all.
+func (s *Service) forgetContact(ctx context.Context, tx *store.Tx, c *store.Contact, at store.Micros) error {
+	if err := s.purge(ctx, tx, c.AddressKey); err != nil {
+		return err
+	}
+	all, err := tx.Memberships(ctx, c.SubscriberID)
+	if err != nil {
+		return err
+	}
+	for _, m := range all[c.SubscriberID] {
+		if err := tx.RemoveMembership(ctx, m); err != nil {
+			return err
+		}
+	}
+	if err := tx.KeepEvidence(ctx, c.SubscriberID); err != nil {
+		return err
+	}
+	if err := tx.RemoveContact(ctx, c); err != nil {
+		return err
+	}
+	return audit(ctx, tx, Actor{Name: "clock", Role: RoleSystem, From: "clock"}, at, "forget unconfirmed", c.SubscriberID, "")
+}
+
+// backToBefore takes a known contact off the lists that it never confirmed:
+// one who had withdrawn is unsubscribed again, one who is confirmed stays so.
+func (s *Service) backToBefore(ctx context.Context, tx *store.Tx, c *store.Contact, at store.Micros) error {
+	all, err := tx.Memberships(ctx, c.SubscriberID)
+	if err != nil {
+		return err
+	}
+	for _, m := range all[c.SubscriberID] {
+		if m.Status != store.OnHold {
+			continue
+		}
+		if c.Permission == Confirmed {
+			err = tx.RemoveMembership(ctx, m)
+		} else {
+			m.Status, m.Since = store.Left, at
+			err = tx.SaveMembership(ctx, m)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if c.Permission == Pending {
+		c.Permission = Unsubscribed
+	}
+	c.ForgetAt = 0
+	return tx.SaveContact(ctx, c)
+}

@@ -1,0 +1,307 @@
+package flows
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sync/errgroup"
+
+	"kartotek/flows/intake"
+	"kartotek/store"
+)
+
+// importChunk is how many rows one transaction takes: it holds the store for
+// some hundredths of a second, so others get their turn.
+const importChunk = 500
+
+// Import takes contacts from a CSV, XLSX or JSON lines file onto a list: as
+// confirmed elsewhere, with the evidence of its columns, or as pending, with a
+// confirmation mail to each. Erased and withdrawn addresses are refused, and
+// listed in the report by line number only. An import that ends early can
+// simply be run again: what is there comes out as unchanged.
+func (s *Service) Import(ctx context.Context, a Actor, path string, o ImportOptions, progress func(ImportProgress)) (ImportResult, error) {
+	if err := may(a, doImport); err != nil {
+		return ImportResult{}, err
+	}
+	r, err := intake.Open(path, intake.Options{Map: o.Map})
+	if err != nil {
+		return ImportResult{}, err
+	}
+	defer r.Close()
+	im := &importer{s: s, a: a, o: o, in: r, progress: progress, started: store.At(s.now())}
+	im.res.DryRun = o.DryRun
+	if im.fileKey, err = keyOfFile(path, o); err != nil {
+		return im.res, err
+	}
+	if err := im.prepareList(ctx); err != nil {
+		return im.res, err
+	}
+	if err := im.openReport(); err != nil {
+		return im.res, err
+	}
+	err = errors.Join(im.run(ctx), im.report.close())
+	im.res.Report = im.report.path
+	if !o.DryRun {
+		err = errors.Join(err, im.end(context.WithoutCancel(ctx), err))
+	}
+	if err != nil {
+		im.res.Stopped = im.next
+		return im.res, fmt.Errorf("the import stopped at line %d; every line before it is done, and it can simply be run again: %w", im.next, err)
+	}
+	return im.res, nil
+}
+
+// importer is one import under way.
+type importer struct {
+	s        *Service
+	a        Actor
+	o        ImportOptions
+	in       *intake.Reader
+	list     store.List
+	fileKey  []byte
+	started  store.Micros
+	progress func(ImportProgress)
+	report   *report
+	ids      idBlock
+	res      ImportResult
+	next     int64 // the line that follows the last chunk that is done
+	letters  bool
+}
+
+// keyOfFile names a file by its size, its beginning and where it goes.
+func keyOfFile(path string, o ImportOptions) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("opening the file: %w", err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, fmt.Errorf("opening the file: %w", err)
+	}
+	h := sha256.New()
+	fmt.Fprintf(h, "%s\x00%v\x00", o.List, o.Confirmed)
+	h.Write(binary.BigEndian.AppendUint64(nil, uint64(info.Size())))
+	if _, err := io.CopyN(h, f, 1<<16); err != nil && !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("reading the file: %w", err)
+	}
+	return h.Sum(nil), nil
+}
+
+// prepareList finds the list, or makes it: who imports onto a list names it.
+func (im *importer) prepareList(ctx context.Context) error {
+	if _, line, err := im.s.store.ImportStopped(ctx, im.fileKey); err == nil {
+		im.res.Earlier = line
+	}
+	l, err := im.s.store.ListByName(ctx, im.o.List)
+	if err == nil {
+		im.list = l
+		return nil
+	}
+	if !errors.Is(err, ErrNotFound) {
+		return err
+	}
+	im.res.NewList = true
+	if im.o.DryRun {
+		return nil
+	}
+	return im.s.store.InTx(ctx, func(tx *store.Tx) (err error) {
+		im.list, err = im.s.addList(ctx, tx, im.a, im.o.List)
+		return err
+	})
+}
+
+func (im *importer) openReport() error {
+	dir := im.o.Reports
+	if dir == "" {
+		dir = im.s.cfg.Reports
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("making the reports directory: %w", err)
+	}
+	var err error
+	im.report, err = newReport(filepath.Join(dir, "import-"+im.s.now().UTC().Format("20060102T150405.000")+".csv"))
+	return err
+}
+
+// run reads and seals on one core while it writes on the other.
+func (im *importer) run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	chunks := make(chan []*item, 2)
+	g.Go(func() error {
+		defer close(chunks)
+		return im.readAll(ctx, chunks)
+	})
+	g.Go(func() error {
+		for items := range chunks {
+			if err := im.write(ctx, items); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return g.Wait()
+}
+
+func (im *importer) readAll(ctx context.Context, chunks chan<- []*item) error {
+	for {
+		items, readErr := im.readChunk()
+		if len(items) > 0 {
+			if err := im.seal(ctx, items); err != nil {
+				return err
+			}
+			select {
+			case chunks <- items:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		if errors.Is(readErr, io.EOF) {
+			return nil
+		}
+		if readErr != nil {
+			return readErr
+		}
+	}
+}
+
+func (im *importer) readChunk() ([]*item, error) {
+	items := make([]*item, 0, importChunk)
+	var row intake.Row
+	for len(items) < importChunk {
+		if err := im.in.Next(&row); err != nil {
+			return items, err
+		}
+		items = append(items, im.s.itemOf(&row))
+	}
+	return items, nil
+}
+
+// seal looks up who is known, and makes the rows of the others ready: what
+// the transaction is left with is inserting them.
+func (im *importer) seal(ctx context.Context, items []*item) error {
+	states, err := im.s.store.Known(ctx, keysOf(items))
+	if err != nil {
+		return err
+	}
+	if im.o.DryRun || !im.o.Confirmed {
+		return nil
+	}
+	var fresh []*item
+	for _, it := range items {
+		if it.problem != "" {
+			continue
+		}
+		if _, there := states[string(it.key)]; !there {
+			states[string(it.key)] = store.KnownState{} // the same address further down is known then
+			fresh = append(fresh, it)
+		}
+	}
+	for _, it := range fresh {
+		id, err := im.ids.take(ctx, im.s.store)
+		if err != nil {
+			return err
+		}
+		if err := im.s.prepareNew(it, id, im.list, im.started, im.a); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func keysOf(items []*item) [][]byte {
+	keys := make([][]byte, 0, len(items))
+	for _, it := range items {
+		if it.problem == "" {
+			keys = append(keys, it.key)
+		}
+	}
+	return keys
+}
+
+// write puts a chunk into the store, in one transaction.
+func (im *importer) write(ctx context.Context, items []*item) error {
+	var tally tally
+	if im.o.DryRun {
+		states, err := im.s.store.Known(ctx, keysOf(items))
+		if err != nil {
+			return err
+		}
+		tally = im.dry(items, states)
+	} else if err := im.s.store.InTx(ctx, func(tx *store.Tx) error {
+		tally.reset()
+		if err := im.apply(ctx, tx, items, &tally); err != nil {
+			return err
+		}
+		return tx.SetImport(ctx, im.fileKey, im.started, int64(items[len(items)-1].line))
+	}); err != nil {
+		return err
+	}
+	if err := im.report.add(items); err != nil {
+		return err
+	}
+	im.res.Read += int64(len(items))
+	im.res.Added += tally[added]
+	im.res.Updated += tally[updated]
+	im.res.Unchanged += tally[unchanged]
+	im.res.Refused += tally[refused]
+	im.res.Invalid += tally[invalid]
+	im.next = int64(items[len(items)-1].line) + 1
+	if tally[mailed] > 0 {
+		im.s.wake()
+	}
+	if im.progress != nil {
+		done, total := im.in.Progress()
+		im.progress(ImportProgress{Done: done, Total: total, Read: im.res.Read})
+	}
+	return nil
+}
+
+// end writes the audit row, and gives back the ids that were not needed.
+func (im *importer) end(ctx context.Context, failed error) error {
+	return im.s.store.InTx(ctx, func(tx *store.Tx) error {
+		if err := im.ids.giveBack(ctx, tx); err != nil {
+			return err
+		}
+		if failed == nil {
+			if err := tx.DropImport(ctx, im.fileKey); err != nil {
+				return err
+			}
+		}
+		why := fmt.Sprintf("list %d: read %d, added %d, updated %d, unchanged %d, refused %d, invalid %d", im.list.ID,
+			im.res.Read, im.res.Added, im.res.Updated, im.res.Unchanged, im.res.Refused, im.res.Invalid)
+		return audit(ctx, tx, im.a, store.At(im.s.now()), "import", 0, why)
+	})
+}
+
+// idBlock hands out SubscriberIDs that were reserved together.
+type idBlock struct{ next, end int64 }
+
+func (b *idBlock) take(ctx context.Context, s *store.Store) (int64, error) {
+	if b.next == b.end {
+		const block = 10 * importChunk
+		err := s.InTx(ctx, func(tx *store.Tx) (err error) {
+			b.next, err = tx.NextIDs(ctx, "contacts", block)
+			return err
+		})
+		if err != nil {
+			return 0, err
+		}
+		b.end = b.next + block
+	}
+	b.next++
+	return b.next - 1, nil
+}
+
+func (b *idBlock) giveBack(ctx context.Context, tx *store.Tx) error {
+	if b.next == b.end {
+		return nil
+	}
+	return tx.ReturnIDs(ctx, "contacts", b.next, b.end)
+}

@@ -1,0 +1,371 @@
+package flows
+
+import (
+	"bytes"
+	"context"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"kartotek/flows/intake"
+	"kartotek/store"
+)
+
+// fate is what becomes of a row.
+type fate int
+
+const (
+	added fate = iota
+	updated
+	unchanged
+	refused
+	invalid
+	mailed // counted besides
+	fates
+)
+
+var fateNames = [...]string{"added", "updated", "unchanged", "refused", "invalid"}
+
+type tally [fates]int64
+
+func (t *tally) reset() { *t = tally{} }
+
+// item is a row on its way into the store.
+type item struct {
+	line     int
+	problem  string // why it is invalid
+	fate     fate
+	why      string // why it was refused
+	address  store.Address
+	key      []byte
+	person   store.Person
+	base     store.Contact // behaviour, source and rating
+	signedUp time.Time
+	signIP   string
+	confirm  time.Time
+	confIP   string
+
+	contact  *store.Contact // ready to be inserted, when the address seemed new
+	evidence []*store.Evidence
+}
+
+// itemOf checks a row and makes its address canonical.
+func (s *Service) itemOf(row *intake.Row) *item {
+	it := &item{line: row.Line, problem: row.Problem}
+	if it.problem != "" {
+		return it
+	}
+	address, err := store.ParseAddress(row.Email)
+	if err != nil {
+		it.problem = "no full email address"
+		return it
+	}
+	it.address, it.key = address, s.store.Keys().AddressKey(address)
+	it.person = store.Person{Email: address.Canonical(), FirstName: row.FirstName, LastName: row.LastName,
+		Language: row.Language, Country: row.Country, City: row.City}
+	if row.Mobile != "" {
+		number, err := store.ParseNumber(row.Mobile)
+		if err != nil {
+			it.problem = "the mobile number is not in international form (+45…)"
+			return it
+		}
+		it.person.Mobile = number.Canonical()
+	}
+	for _, f := range row.Own {
+		it.person.Own = append(it.person.Own, store.OwnField{Name: f.Name, Value: f.Value})
+	}
+	it.base = store.Contact{Source: oneLine(strings.Map(printable, row.Source), 60), Rating: store.ParseRating(row.Rating),
+		Opens: row.Opens, Clicks: row.Clicks, Updates: row.Updates, LastSeenAt: store.At(row.LastActivityAt)}
+	if it.base.Source == "" {
+		it.base.Source = "Import"
+	}
+	it.signedUp, it.signIP = row.SignedUpAt, textIP(row.SignedUpIP)
+	it.confirm, it.confIP = row.ConfirmedAt, textIP(row.ConfirmedIP)
+	return it
+}
+
+func textIP(ip netip.Addr) string {
+	if !ip.IsValid() {
+		return ""
+	}
+	return ip.String()
+}
+
+// times are the sign-up and confirmation that the evidence columns tell of; a
+// missing one is taken from the other, or else from the import.
+func (it *item) times(imported store.Micros) (signedUp, confirmed store.Micros) {
+	signedUp, confirmed = store.At(it.signedUp), store.At(it.confirm)
+	switch {
+	case signedUp == 0 && confirmed == 0:
+		return imported, imported
+	case signedUp == 0:
+		return confirmed, confirmed
+	case confirmed == 0:
+		return signedUp, signedUp
+	}
+	return signedUp, confirmed
+}
+
+// acts are the row's evidence: from where and when, or that none was given.
+func (it *item) acts(list string, a Actor) (signUp, confirm store.EvidenceAct) {
+	note := func(given time.Time) string {
+		if given.IsZero() {
+			return "imported without the time of this act"
+		}
+		return "imported"
+	}
+	signUp = store.EvidenceAct{IP: it.signIP, List: list, By: a.Name, Note: note(it.signedUp)}
+	return signUp, store.EvidenceAct{IP: it.confIP, List: list, By: a.Name, Note: note(it.confirm)}
+}
+
+// prepareNew seals the rows of a contact that is confirmed elsewhere.
+func (s *Service) prepareNew(it *item, id int64, list store.List, imported store.Micros, a Actor) error {
+	c := it.base
+	c.SubscriberID, c.Permission = id, table[Unknown][ActImport].To
+	c.SignedUpAt, c.ConfirmedAt = it.times(imported)
+	c.LastSeenAt = max(c.LastSeenAt, c.ConfirmedAt, c.SignedUpAt)
+	if err := s.store.Seal(&c, it.person); err != nil {
+		return err
+	}
+	key, err := s.store.Keys().EvidenceKey(it.address)
+	if err != nil {
+		return err
+	}
+	signUp, confirm := it.acts(list.Name, a)
+	first, err := key.Prepare(&c, store.SignedUp, c.SignedUpAt, signUp)
+	if err != nil {
+		return err
+	}
+	second, err := key.Prepare(&c, store.Confirmation, c.ConfirmedAt, confirm)
+	if err != nil {
+		return err
+	}
+	it.contact, it.evidence = &c, []*store.Evidence{first, second}
+	return nil
+}
+
+// dry counts what a chunk would do, and changes nothing.
+func (im *importer) dry(items []*item, states map[string]store.KnownState) tally {
+	var t tally
+	for _, it := range items {
+		switch state, there := states[string(it.key)]; {
+		case it.problem != "":
+			it.fate = invalid
+		case !there:
+			it.fate = added
+			states[string(it.key)] = store.KnownState{Permission: Confirmed}
+		default:
+			c := &store.Contact{Permission: state.Permission}
+			if state.Withdrawn {
+				c.WithdrawnAt = 1
+			}
+			it.fate = unchanged
+			if table[stateOf(c)][ActImport].Verdict == Refused {
+				it.fate, it.why = refused, whyRefused(c)
+			}
+		}
+		t[it.fate]++
+	}
+	return t
+}
+
+func whyRefused(c *store.Contact) string {
+	switch {
+	case c.Frozen:
+		return "the card is frozen"
+	case c.Permission == Deleted:
+		return "erased: only a confirmed resubscription brings the person back"
+	}
+	return "withdrawn: only the person's own confirmation brings the person back"
+}
+
+// apply does a chunk. New rows go in by the order of their address keys, so
+// that the index is walked through once.
+func (im *importer) apply(ctx context.Context, tx *store.Tx, items []*item, t *tally) error {
+	states, err := tx.Known(ctx, keysOf(items))
+	if err != nil {
+		return err
+	}
+	var fresh, others []*item
+	for _, it := range items {
+		_, there := states[string(it.key)]
+		switch {
+		case it.problem != "":
+			it.fate = invalid
+			t[invalid]++
+		case !there && it.contact != nil:
+			fresh = append(fresh, it)
+		default:
+			others = append(others, it)
+		}
+	}
+	slices.SortFunc(fresh, func(a, b *item) int { return bytes.Compare(a.key, b.key) })
+	for _, it := range fresh {
+		if err := im.insert(ctx, tx, it); err != nil {
+			return err
+		}
+		it.fate = added
+		t[added]++
+	}
+	for _, it := range others {
+		if err := im.one(ctx, tx, it, t); err != nil {
+			return err
+		}
+		t[it.fate]++
+	}
+	return nil
+}
+
+func (im *importer) insert(ctx context.Context, tx *store.Tx, it *item) error {
+	c := *it.contact // a transaction may run again
+	if err := tx.AddContact(ctx, &c); err != nil {
+		return err
+	}
+	if err := tx.AddMembership(ctx, &c, &store.Membership{SubscriberID: c.SubscriberID, ListID: im.list.ID, Status: store.Subscribed, Since: c.ConfirmedAt}); err != nil {
+		return err
+	}
+	for _, e := range it.evidence {
+		if err := tx.InsertEvidence(ctx, e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// one does a row whose address is known, or which gets a confirmation mail.
+func (im *importer) one(ctx context.Context, tx *store.Tx, it *item, t *tally) error {
+	c, err := known(ctx, tx, it.address)
+	if err != nil {
+		return err
+	}
+	if c == nil && im.o.Confirmed { // forgotten since it was looked up
+		id, err := tx.NextIDs(ctx, "contacts", 1)
+		if err != nil {
+			return err
+		}
+		if err := im.s.prepareNew(it, id, im.list, im.started, im.a); err != nil {
+			return err
+		}
+		it.fate = added
+		return im.insert(ctx, tx, it)
+	}
+	out, err := decide(c, ActImport)
+	if err != nil || out.Verdict == Refused {
+		it.fate, it.why = refused, whyRefused(c)
+		return nil
+	}
+	if !im.o.Confirmed {
+		return im.pending(ctx, tx, it, c, t)
+	}
+	return im.known(ctx, tx, it, c, out)
+}
+
+// pending signs a row's address up, with a confirmation mail.
+func (im *importer) pending(ctx context.Context, tx *store.Tx, it *item, c *store.Contact, t *tally) error {
+	if c != nil {
+		if m, err := membership(ctx, tx, c.SubscriberID, im.list.ID); err != nil || m != nil {
+			if it.fate = unchanged; m != nil && m.Status == store.Left {
+				it.fate, it.why = refused, "left this list"
+			}
+			return err
+		}
+	}
+	out, err := decide(c, ActSignUp)
+	if err != nil {
+		return err
+	}
+	in := signUp{SignUp: SignUp{Lang: it.person.Language, Client: Client{IP: it.signIP}}, person: it.person, address: it.address, list: im.list,
+		base: it.base, actor: im.a, by: im.a.Name}
+	sent, err := im.s.signUp(ctx, tx, in, c, out)
+	if err != nil {
+		return err
+	}
+	switch {
+	case !sent:
+		it.fate, it.why = refused, "too many confirmation mails to this address lately: import it again later"
+		return nil
+	case c == nil:
+		it.fate = added
+	default:
+		it.fate = updated
+	}
+	t[mailed]++
+	return nil
+}
+
+// known does a row of a contact that is there, as confirmed elsewhere.
+func (im *importer) known(ctx context.Context, tx *store.Tx, it *item, c *store.Contact, out Outcome) error {
+	p, key, err := openCard(tx, c)
+	if err != nil {
+		return err
+	}
+	m, err := membership(ctx, tx, c.SubscriberID, im.list.ID)
+	if err != nil {
+		return err
+	}
+	if m != nil && m.Status == store.Left {
+		it.fate, it.why = refused, "left this list"
+		return nil
+	}
+	onList := m != nil && m.Status == store.Subscribed
+	changed := merge(&p, it.person)
+	if onList && out.Verdict == NoChange && !changed {
+		it.fate = unchanged
+		return nil
+	}
+	it.fate = updated
+	at := store.At(im.s.now())
+	signUp, confirm := it.acts(im.list.Name, im.a)
+	if out.Verdict == Move {
+		c.SignedUpAt, c.ConfirmedAt = it.times(im.started)
+		c.Permission, c.ForgetAt = out.To, 0
+		if err := tx.AddEvidence(ctx, key, c, store.SignedUp, c.SignedUpAt, signUp); err != nil {
+			return err
+		}
+		if err := tx.AddEvidence(ctx, key, c, store.Confirmation, c.ConfirmedAt, confirm); err != nil {
+			return err
+		}
+	} else if err := tx.AddEvidence(ctx, key, c, store.Addition, at, confirm); err != nil {
+		return err
+	}
+	if !onList {
+		if err := cancelWaiting(ctx, tx, c.SubscriberID, im.list.ID); err != nil {
+			return err
+		}
+		if err := join(ctx, tx, c, im.list.ID, store.Subscribed, at); err != nil {
+			return err
+		}
+	}
+	if changed {
+		if err := tx.Seal(c, p); err != nil {
+			return err
+		}
+	}
+	return tx.SaveContact(ctx, c)
+}
+
+// merge takes over what a row says and the card doesn't; true when that is anything.
+func merge(p *store.Person, row store.Person) bool {
+	changed := false
+	set := func(old *string, v string) {
+		if v != "" && v != *old {
+			*old, changed = v, true
+		}
+	}
+	set(&p.Mobile, row.Mobile)
+	set(&p.FirstName, row.FirstName)
+	set(&p.LastName, row.LastName)
+	set(&p.Language, row.Language)
+	set(&p.Country, row.Country)
+	set(&p.City, row.City)
+	for _, f := range row.Own {
+		i := slices.IndexFunc(p.Own, func(o store.OwnField) bool { return o.Name == f.Name })
+		if i < 0 {
+			p.Own, changed = append(p.Own, f), true
+		} else {
+			set(&p.Own[i].Value, f.Value)
+		}
+	}
+	return changed
+}

@@ -1,0 +1,95 @@
+package flows
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"kartotek/flows/lang"
+	"kartotek/flows/letters"
+	"kartotek/store"
+)
+
+// confirmation is a confirmation mail that a flow wants to send.
+type confirmation struct {
+	To       store.Address
+	Contact  *store.Contact // whom it is about; the tombstone, for one who comes back
+	List     store.List
+	Purpose  letters.Purpose
+	Lang     string
+	Notice   string // the text; "" means the default one
+	NoticeID string // set by send
+	Data     store.TokenData
+}
+
+// send makes the tokens and puts the letter into the outbox, unless the limits
+// of the address forbid it: then it returns when the next one may go.
+func (s *Service) send(ctx context.Context, tx *store.Tx, c *confirmation, now time.Time) (wait time.Time, err error) {
+	if wait, err = tx.TakeMail(ctx, c.To, now); err != nil || !wait.IsZero() {
+		return wait, err
+	}
+	tag, ok := lang.Parse(c.Lang)
+	if !ok {
+		tag = lang.English
+	}
+	if c.Notice == "" {
+		c.Notice = letters.DefaultNotice(tag, c.List.Name, s.cfg.Company)
+	}
+	if c.NoticeID, err = tx.AddNotice(ctx, c.Notice, store.At(now)); err != nil {
+		return wait, err
+	}
+	confirm, cancel := store.NewToken(), store.NewToken()
+	messageID := store.NewToken()[:22] + "@" + s.host()
+	letter, err := letters.Confirmation{
+		Purpose: c.Purpose, Lang: tag, From: s.cfg.From, To: c.To.Canonical(), List: c.List.Name,
+		ListID:     c.List.Slug + ".lists." + s.host(),
+		ConfirmURL: s.cfg.PublicURL + "/confirm/" + confirm, CancelURL: s.cfg.PublicURL + "/unsubscribe/" + cancel,
+		Notice: c.Notice, Expires: now.Add(ConfirmWithin), MessageID: messageID, Date: now,
+	}.Compose()
+	if err != nil {
+		return wait, fmt.Errorf("writing the confirmation mail: %w", err)
+	}
+	c.Data.Lang, c.Data.Notice, c.Data.MessageID = string(tag), c.NoticeID, messageID
+	token := store.Token{Purpose: store.ForConfirm, SubscriberID: c.Contact.SubscriberID, ListID: c.List.ID,
+		CreatedAt: store.At(now), ExpiresAt: store.At(now.Add(ConfirmWithin)), Data: c.Data}
+	if err := tx.AddToken(ctx, confirm, token); err != nil {
+		return wait, err
+	}
+	token.Purpose, token.ExpiresAt, token.Data = store.ForUnsubscribe, store.At(now.Add(cancelWithin)), store.TokenData{Lang: string(tag)}
+	if err := tx.AddToken(ctx, cancel, token); err != nil {
+		return wait, err
+	}
+	return wait, tx.Enqueue(ctx, &store.Letter{SubscriberID: c.Contact.SubscriberID, Kind: string(c.Purpose), ToMasked: c.To.Masked(),
+		DueAt: store.At(now), CreatedAt: store.At(now)},
+		store.Envelope{From: s.cfg.From.Address, To: c.To.Canonical(), MessageID: messageID, ListID: c.List.ID, Data: letter.Raw})
+}
+
+// personal refuses a text for the audit that holds an address: the SubscriberID
+// stands for the person there.
+func personal(what, text string, p store.Person) error {
+	low := strings.ToLower(text)
+	for _, v := range []string{p.Email, p.Mobile, p.LastName} {
+		if len(v) > 3 && strings.Contains(low, strings.ToLower(v)) {
+			return refuse("%s names the person: leave name, address and number out, the SubscriberID stands for them", what)
+		}
+	}
+	for word := range strings.FieldsSeq(text) {
+		if _, err := store.ParseDisplay(strings.Trim(word, ".,;:()'\"")); err == nil {
+			return refuse("%s holds an email address: leave it out, the SubscriberID stands for the person", what)
+		}
+	}
+	return nil
+}
+
+// plain trims a text that staff typed, and refuses an empty or endless one.
+func plain(what, text string) (string, error) {
+	text = strings.Join(strings.Fields(strings.ToValidUTF8(text, "")), " ")
+	switch {
+	case text == "":
+		return "", refuse("%s is missing", what)
+	case len(text) > 1000:
+		return "", refuse("%s is longer than 1,000 characters: shorten it", what)
+	}
+	return text, nil
+}

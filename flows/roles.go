@@ -1,0 +1,72 @@
+package flows
+
+import "slices"
+
+// The acts of staff that a role may or may not do.
+const (
+	doBrowse      = "browse"
+	doFind        = "find"
+	doExport      = "export"
+	doErase       = "erase"
+	doUnsubscribe = "unsubscribe"
+	doResubscribe = "resubscribe"
+	doImport      = "import"
+	doLists       = "lists"
+	doOutbox      = "outbox"
+	doAudit       = "audit"
+)
+
+var (
+	supportMay  = []string{doBrowse, doFind, doOutbox}
+	marketerMay = append([]string{doUnsubscribe, doResubscribe, doImport, doLists}, supportMay...)
+	operatorMay = append([]string{doExport, doErase}, marketerMay...)
+)
+
+// rights say what each role may do.
+var rights = map[Role][]string{
+	Support:  supportMay,
+	Marketer: marketerMay,
+	Operator: operatorMay,
+	Owner:    append([]string{doAudit}, operatorMay...),
+	Auditor:  {doAudit},
+}
+
+// may refuses what the actor's role does not allow.
+func may(a Actor, act string) error {
+	if slices.Contains(rights[a.Role], act) {
+		return nil
+	}
+	return refuse("the role %s may not do this (%s)", a.Role, act)
+}
+
+// Why tells in a few words why an act is not possible on a card now; "" when it is.
+func (s *Service) Why(a Actor, act string, c Card) string {
+	if err := may(a, act); err != nil {
+		return err.Error()
+	}
+	switch act {
+	case doUnsubscribe:
+		switch {
+		case c.Permission == Deleted:
+			return "a tombstone is on no list"
+		case c.Frozen:
+			return "the card is frozen"
+		case c.Permission == Unsubscribed:
+			return "unsubscribed from every list already"
+		}
+	case doErase:
+		if c.Permission == Deleted && c.WaitingUntil == nil {
+			return "erased already"
+		}
+	case doResubscribe:
+		switch {
+		case c.Frozen:
+			return "the card is frozen"
+		case c.Successor != nil:
+			return "came back already: see the newer card"
+		case c.Permission == Confirmed, c.Permission == Pending:
+			return "only an erased or unsubscribed person can come back"
+		}
+	}
+	return ""
+}

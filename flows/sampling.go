@@ -1,0 +1,91 @@
+package flows
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"kartotek/flows/sample"
+	"kartotek/store"
+)
+
+// The lists that sample contacts stand on.
+const (
+	sampleList    = "News"
+	sampleWaiting = 5 // sign-ups that wait for a click, with a mail each
+)
+
+// Sample loads n synthetic contacts with history, to try things on: most are
+// confirmed, one in twelve has unsubscribed, and a few wait for their click.
+func (s *Service) Sample(ctx context.Context, a Actor, n int, progress func(ImportProgress)) (ImportResult, error) {
+	var confirmed bytes.Buffer
+	if err := sample.Write(&confirmed, n, 1, s.now()); err != nil {
+		return ImportResult{}, fmt.Errorf("making sample contacts: %w", err)
+	}
+	head, rest := splitLines(confirmed.Bytes(), sampleWaiting)
+	res, err := s.importBytes(ctx, a, rest, ImportOptions{List: sampleList, Confirmed: true}, progress)
+	if err != nil {
+		return res, err
+	}
+	if err := s.sampleUnsubscribe(ctx, a); err != nil {
+		return res, err
+	}
+	waiting, err := s.importBytes(ctx, a, head, ImportOptions{List: sampleList}, nil)
+	res.Read, res.Added = res.Read+waiting.Read, res.Added+waiting.Added
+	res.Unchanged, res.Updated, res.Refused = res.Unchanged+waiting.Unchanged, res.Updated+waiting.Updated, res.Refused+waiting.Refused
+	return res, err
+}
+
+// splitLines puts the header and n lines apart from the header and the rest.
+func splitLines(csv []byte, n int) (head, rest []byte) {
+	lines := bytes.SplitAfterN(csv, []byte("\n"), n+2)
+	if len(lines) < n+2 {
+		return csv, lines[0]
+	}
+	return bytes.Join(lines[:n+1], nil), append(bytes.Clone(lines[0]), lines[n+1]...)
+}
+
+func (s *Service) importBytes(ctx context.Context, a Actor, csv []byte, o ImportOptions, progress func(ImportProgress)) (ImportResult, error) {
+	dir, err := os.MkdirTemp("", "kartotek-sample-")
+	if err != nil {
+		return ImportResult{}, fmt.Errorf("making sample contacts: %w", err)
+	}
+	defer os.RemoveAll(dir)
+	path := filepath.Join(dir, "sample.csv")
+	if err := os.WriteFile(path, csv, 0o600); err != nil {
+		return ImportResult{}, fmt.Errorf("making sample contacts: %w", err)
+	}
+	return s.Import(ctx, a, path, o, progress)
+}
+
+// sampleUnsubscribe takes one in twelve off the list.
+func (s *Service) sampleUnsubscribe(ctx context.Context, a Actor) error {
+	page := Page{Limit: 500}
+	for {
+		cards, err := s.Browse(ctx, a, page)
+		if err != nil {
+			return err
+		}
+		err = s.store.InTx(ctx, func(tx *store.Tx) error {
+			for i := 0; i < len(cards.Cards); i += 12 {
+				c, err := tx.Contact(ctx, cards.Cards[i].SubscriberID)
+				if err != nil {
+					return err
+				}
+				if c.Permission != Confirmed {
+					continue
+				}
+				if err := s.leave(ctx, tx, c, 0, a, Client{}); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil || !cards.Older {
+			return err
+		}
+		page.After = &cards.Last
+	}
+}

@@ -1,0 +1,300 @@
+package flows
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"kartotek/store"
+)
+
+// Permission is a contact's state: pending, confirmed, unsubscribed or deleted.
+type Permission = store.Permission
+
+// The permissions, as every door shows them.
+const (
+	Unknown      = store.Unknown
+	Pending      = store.Pending
+	Confirmed    = store.Confirmed
+	Unsubscribed = store.Unsubscribed
+	Deleted      = store.Deleted
+)
+
+// Role is what an actor may do (see roles.go).
+type Role string
+
+// The roles of staff, and the two that are not staff: the contact, by a click
+// of their own, and the program itself, by its clock.
+const (
+	Support    Role = "support"
+	Marketer   Role = "marketer"
+	Operator   Role = "operator"
+	Owner      Role = "owner"
+	Auditor    Role = "auditor"
+	RolePerson Role = "contact"
+	RoleSystem Role = "system"
+)
+
+// Actor is who asks for an act: it goes into the audit.
+type Actor struct {
+	Name string // staff name, or "contact", or "clock"
+	Role Role
+	From string // the door: "console", "command line", "web"
+	IP   string // where an act of staff came from, when it came over the network
+}
+
+// Client is the far end of a web request: it goes into the evidence.
+type Client struct {
+	IP        string // as text, "" when unknown
+	UserAgent string
+}
+
+// Errors at the room's door. A *Refusal is told apart by errors.As.
+var (
+	ErrNotFound = store.ErrNotFound
+	// ErrPiece: something was searched that is no full address, number or id.
+	ErrPiece = errors.New("only a full address (name@example.com), a number in international form (+45…) or a SubscriberID finds a contact; a piece of one finds nothing, so that nobody can leaf through people")
+)
+
+// Refusal is an act that a rule forbids: frozen, erased, role, limit.
+type Refusal struct{ Why string }
+
+func (r *Refusal) Error() string { return r.Why }
+
+func refuse(format string, a ...any) error { return &Refusal{Why: fmt.Sprintf(format, a...)} }
+
+// Given is a full address or number that somebody typed. It opens evidence;
+// it is kept in memory only, and prints as nothing.
+type Given struct{ address store.Address }
+
+// String keeps a Given out of logs.
+func (Given) String() string { return "(an address given in full)" }
+
+// GoString keeps a Given out of %#v as well.
+func (Given) GoString() string { return "(an address given in full)" }
+
+// Stamp is one of the three acts that a card always shows: when, from where, by whom.
+type Stamp struct {
+	At time.Time `json:"at"`
+	IP *string   `json:"ip"` // null unless the address was given in full
+	By string    `json:"by,omitempty"`
+}
+
+// OnList is a membership as a card shows it.
+type OnList struct {
+	List   string    `json:"list"`
+	Status string    `json:"status"` // pending, subscribed, unsubscribed
+	Since  time.Time `json:"since"`
+}
+
+// Card is what every door shows of one contact; null stands for what is not kept.
+type Card struct {
+	SubscriberID int64      `json:"subscriber_id"`
+	Permission   Permission `json:"permission"`
+	EmailMasked  *string    `json:"email_masked"`
+	MobileMasked *string    `json:"mobile_masked"`
+	Source       *string    `json:"source"`
+	Rating       *string    `json:"rating"`
+	Predecessor  *int64     `json:"predecessor"`
+	Successor    *int64     `json:"successor"`
+	Frozen       bool       `json:"frozen"`
+	SignedUp     *Stamp     `json:"signed_up"`
+	Confirmed    *Stamp     `json:"confirmed"`
+	Deleted      *Stamp     `json:"deleted"`
+	LastActivity *time.Time `json:"last_activity"`
+	WaitingUntil *time.Time `json:"waiting_until"` // a confirmation mail is out; forgotten after this
+	Lists        []OnList   `json:"lists"`
+}
+
+// ListNames is the card's lists in one line, those left in brackets.
+func (c Card) ListNames() string {
+	names := make([]string, 0, len(c.Lists))
+	for _, l := range c.Lists {
+		if l.Status == store.Subscribed {
+			names = append(names, l.List)
+		} else {
+			names = append(names, "("+l.List+")")
+		}
+	}
+	return strings.Join(names, ", ")
+}
+
+// Field is one of the company's own fields.
+type Field struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+}
+
+// Event is one line of a card's time line.
+type Event struct {
+	At     time.Time `json:"at"`
+	Kind   string    `json:"kind"`   // signed up, confirmation mail, confirmed, unsubscribed, resubscription asked, imported, erased …
+	Closed bool      `json:"closed"` // the rest is sealed under the address: only a search by it opens it
+	IP     string    `json:"ip,omitempty"`
+	Agent  string    `json:"user_agent,omitempty"`
+	List   string    `json:"list,omitempty"`
+	Notice string    `json:"notice,omitempty"` // the consent text in full
+	By     string    `json:"by,omitempty"`
+	Note   string    `json:"note,omitempty"` // how the person asked, why it was done
+}
+
+// Details is an opened card: the parts of MISSION's contact card.
+type Details struct {
+	Card
+	FirstName string
+	LastName  string
+	Language  string
+	Own       []Field
+	Opens     int64
+	Clicks    int64
+	Updates   int64
+	Position  string // "Aarhus, Denmark", or ""
+	Timeline  []Event
+}
+
+// Found is the answer to a search.
+type Found struct {
+	Cards []Card
+	Given *Given // nil when a SubscriberID was searched; hand it to Open
+}
+
+// Filter narrows a browse; empty fields do not.
+type Filter struct {
+	List       string
+	Permission Permission
+	Source     string
+}
+
+// Cursor is a place between two cards in newest-first order.
+type Cursor struct{ LastSeen, ID int64 }
+
+// Page asks for cards in newest-first order.
+type Page struct {
+	Filter Filter
+	After  *Cursor // the cards that follow this place; nil: the first page
+	Before *Cursor // the cards just ahead of this place
+	Last   bool    // the very last page, wherever After and Before point
+	Limit  int     // at most 500; 0 means 50
+}
+
+// Cards is a page of cards.
+type Cards struct {
+	Cards       []Card
+	First, Last Cursor // places of the first and last card
+	Older       bool   // whether cards follow
+	Newer       bool   // whether cards come before
+}
+
+// List is a list of contacts.
+type List struct {
+	ID         int64  `json:"-"`
+	Name       string `json:"list"`
+	Slug       string `json:"slug"` // in the sign-up form's address
+	Subscribed int64  `json:"subscribed"`
+	Pending    int64  `json:"pending"`
+	Left       int64  `json:"unsubscribed"`
+}
+
+// Counts are the maintained counters that the frame shows.
+type Counts struct {
+	ByPermission map[Permission]int64
+	BySource     map[string]int64
+	Due          int64 // letters waiting to be sent
+}
+
+// Contacts counts the cards that browsing shows, tombstones included.
+func (c Counts) Contacts() int64 {
+	var n int64
+	for _, v := range c.ByPermission {
+		n += v
+	}
+	return n
+}
+
+// Letter is one row of the outbox.
+type Letter struct {
+	ID           int64      `json:"number"`
+	SubscriberID int64      `json:"subscriber_id"`
+	Kind         string     `json:"kind"`
+	ToMasked     string     `json:"to_masked"`
+	State        string     `json:"state"` // due, sending, deferred, refused, delivered
+	Created      time.Time  `json:"created"`
+	Due          *time.Time `json:"due"`
+	Attempts     int        `json:"attempts"`
+	Reply        string     `json:"reply"` // the server's last words, address masked
+	Host         string     `json:"host"`
+	Delivered    *time.Time `json:"delivered"`
+}
+
+// Mail is one captured mail.
+type Mail struct {
+	Number   int64     `json:"number"`
+	At       time.Time `json:"at"`
+	ToMasked string    `json:"to_masked"`
+	Subject  string    `json:"subject"`
+	Links    []string  `json:"links"`
+	From     string    `json:"-"`
+	Text     string    `json:"-"` // filled by Mail, not by Mailbox; the address masked
+}
+
+// Waiting is a confirmation that is out.
+type Waiting struct {
+	SubscriberID int64     `json:"subscriber_id"`
+	Until        time.Time `json:"waiting_until"`
+}
+
+// Resubscription is what staff enter when a person asks to come back.
+type Resubscription struct {
+	Address string // in full: a tombstone doesn't know it
+	ID      int64  // the card that it was started from; 0 when from the command line
+	List    string
+	Asked   string // how and when the person asked, in staff's words
+	Lang    string // "" means the contact's own, or English
+}
+
+// Erased tells what an erasure did.
+type Erased struct {
+	SubscriberID int64  `json:"subscriber_id"`
+	Suppressed   bool   `json:"suppressed"` // nobody was known by the address: only its key is kept
+	Files        int    `json:"export_files_removed"`
+	Remnant      string `json:"remnant,omitempty"` // what could not be wiped at once, and when it will be
+}
+
+// Exported tells where an export went.
+type Exported struct {
+	SubscriberID int64  `json:"subscriber_id"`
+	Path         string `json:"path"`
+	Format       string `json:"format"`
+	Bytes        int64  `json:"bytes"`
+}
+
+// ImportOptions say how a file is to be taken.
+type ImportOptions struct {
+	List      string
+	Confirmed bool // else pending: each gets a confirmation mail
+	DryRun    bool
+	Map       map[string]string // column = field
+	Reports   string            // directory for the report file; "" means beside the exports
+}
+
+// ImportProgress is told now and then while an import runs.
+type ImportProgress struct {
+	Done, Total int64 // bytes
+	Read        int64 // rows
+}
+
+// ImportResult ends an import; Stopped is set when it ended early.
+type ImportResult struct {
+	Read      int64  `json:"read"`
+	Added     int64  `json:"added"`
+	Updated   int64  `json:"updated"`
+	Unchanged int64  `json:"unchanged"`
+	Refused   int64  `json:"refused"`
+	Invalid   int64  `json:"invalid"`
+	Report    string `json:"report"`
+	DryRun    bool   `json:"dry_run,omitempty"`
+	NewList   bool   `json:"new_list,omitempty"`
+	Stopped   int64  `json:"stopped_at_line,omitempty"` // every line before this one is done
+	Earlier   int64  `json:"earlier_run_stopped_after_line,omitempty"`
+}

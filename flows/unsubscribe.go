@@ -1,0 +1,177 @@
+package flows
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"kartotek/flows/lang"
+	"kartotek/store"
+)
+
+// Unsubscribe pauses one list, or all when list is "". The card stays, and so
+// do the other lists; only the last one left changes the permission.
+func (s *Service) Unsubscribe(ctx context.Context, a Actor, id int64, list string) (Card, error) {
+	if err := may(a, doUnsubscribe); err != nil {
+		return Card{}, err
+	}
+	var listID int64
+	if list != "" {
+		l, err := s.listNamed(ctx, list)
+		if err != nil {
+			return Card{}, err
+		}
+		listID = l.ID
+	}
+	err := s.store.InTx(ctx, func(tx *store.Tx) error {
+		c, err := tx.Contact(ctx, id)
+		if err != nil {
+			return err
+		}
+		if listID != 0 {
+			if m, err := membership(ctx, tx, id, listID); err != nil || m == nil {
+				return errors.Join(err, refuse("this contact is not on that list"))
+			}
+		}
+		return s.leave(ctx, tx, c, listID, a, Client{IP: a.IP})
+	})
+	if err != nil {
+		return Card{}, err
+	}
+	return s.card(ctx, id)
+}
+
+// leave takes a contact off one list, or off all when listID is 0.
+func (s *Service) leave(ctx context.Context, tx *store.Tx, c *store.Contact, listID int64, a Actor, client Client) error {
+	out, err := decide(c, ActUnsubscribe)
+	if err != nil {
+		return err
+	}
+	if c.Permission == Deleted {
+		return refuse("this is a tombstone: it is on no list")
+	}
+	all, err := tx.Memberships(ctx, c.SubscriberID)
+	if err != nil {
+		return err
+	}
+	at := store.At(s.now())
+	var left []string
+	remain := 0
+	for _, m := range all[c.SubscriberID] {
+		switch {
+		case m.Status == store.Left:
+		case listID != 0 && m.ListID != listID:
+			remain++
+		default:
+			m.Status, m.Since = store.Left, at
+			if err := tx.SaveMembership(ctx, m); err != nil {
+				return err
+			}
+			if err := cancelWaiting(ctx, tx, c.SubscriberID, m.ListID); err != nil {
+				return err
+			}
+			left = append(left, m.List)
+		}
+	}
+	if len(left) == 0 && (remain > 0 || out.Verdict == NoChange) {
+		return nil
+	}
+	_, key, err := openCard(tx, c)
+	if err != nil {
+		return err
+	}
+	for _, name := range left {
+		if err := tx.AddEvidence(ctx, key, c, store.Withdrawal, at, store.EvidenceAct{IP: client.IP, UserAgent: oneLine(client.UserAgent, 300), List: name, By: a.Name}); err != nil {
+			return err
+		}
+	}
+	if remain == 0 && out.Verdict == Move {
+		c.Permission, c.WithdrawnAt, c.ForgetAt = out.To, at, 0
+	}
+	if err := tx.SaveContact(ctx, c); err != nil {
+		return err
+	}
+	return audit(ctx, tx, a, at, "unsubscribe", c.SubscriberID, fmt.Sprintf("%d of %d lists", len(left), len(all[c.SubscriberID])))
+}
+
+// cancelWaiting removes the open confirmation of a list and its letters.
+func cancelWaiting(ctx context.Context, tx *store.Tx, id, listID int64) error {
+	if err := tx.DropTokens(ctx, id, listID); err != nil {
+		return err
+	}
+	return tx.DropLetters(ctx, id, listID)
+}
+
+// LookUnsubscribe shows what an unsubscribe link is for. It changes nothing.
+func (s *Service) LookUnsubscribe(ctx context.Context, secret string) (TokenPage, error) {
+	t, err := s.store.Token(ctx, secret, store.ForUnsubscribe)
+	if errors.Is(err, ErrNotFound) {
+		return TokenPage{State: PageUnknown}, nil
+	}
+	if err != nil {
+		return TokenPage{}, fmt.Errorf("looking up a link: %w", err)
+	}
+	return s.unsubscribePage(ctx, t)
+}
+
+func (s *Service) unsubscribePage(ctx context.Context, t *store.Token) (TokenPage, error) {
+	page := TokenPage{State: PageOpen, Purpose: "sign-up", Lang: lang.Tag(t.Data.Lang)}
+	list, err := s.store.ListByID(ctx, t.ListID)
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return page, err
+	}
+	page.List = list.Name
+	c, err := s.store.Contact(ctx, t.SubscriberID)
+	if errors.Is(err, ErrNotFound) || (err == nil && c.Permission == Deleted) {
+		return page, nil // beside a tombstone, or forgotten: there is nothing more to show
+	}
+	if err != nil {
+		return page, err
+	}
+	page.MaskedAddress = c.EmailMasked
+	all, err := s.store.Memberships(ctx, c.SubscriberID)
+	for _, m := range all[c.SubscriberID] {
+		if m.Status != store.Left {
+			page.Lists = append(page.Lists, m.List)
+		}
+	}
+	return page, err
+}
+
+// UnsubscribeByToken takes the contact's own click, or RFC 8058's one-click
+// POST. Repeating it is harmless. On a sign-up that waits it cancels it.
+func (s *Service) UnsubscribeByToken(ctx context.Context, secret string, all bool, client Client) (TokenPage, error) {
+	var t *store.Token
+	err := s.store.InTx(ctx, func(tx *store.Tx) (err error) {
+		if t, err = tx.Token(ctx, secret, store.ForUnsubscribe); err != nil {
+			return err
+		}
+		c, err := tx.Contact(ctx, t.SubscriberID)
+		if errors.Is(err, ErrNotFound) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if c.Permission == Deleted { // a resubscription that waits is called off
+			if err := cancelWaiting(ctx, tx, c.SubscriberID, t.ListID); err != nil {
+				return err
+			}
+			return audit(ctx, tx, person(), store.At(s.now()), "resubscribe called off", c.SubscriberID, "")
+		}
+		listID := t.ListID
+		if all {
+			listID = 0
+		}
+		return s.leave(ctx, tx, c, listID, person(), client)
+	})
+	if errors.Is(err, ErrNotFound) {
+		return TokenPage{State: PageUnknown}, nil
+	}
+	if err != nil {
+		return TokenPage{}, fmt.Errorf("unsubscribing: %w", err)
+	}
+	page, err := s.unsubscribePage(ctx, t)
+	page.State = PageDone
+	return page, err
+}
