@@ -150,6 +150,14 @@ func nullable(s string) any {
 	return s
 }
 
+// bytesOrNull keeps nothing as NULL, which every driver makes of it then.
+func bytesOrNull(b []byte) any {
+	if len(b) == 0 {
+		return nil
+	}
+	return b
+}
+
 const insertContact = `INSERT INTO contacts (subscriber_id, live, address_key, mobile_key, permission, frozen, email_masked, mobile_masked,
  source, rating, opens, clicks, updates, signed_up_at, confirmed_at, withdrawn_at, deleted_at, forget_at, last_seen_at,
  predecessor, successor, acts, version, sealed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
@@ -157,9 +165,9 @@ const insertContact = `INSERT INTO contacts (subscriber_id, live, address_key, m
 // AddContact inserts a contact; ErrTaken when its address has a live one.
 func (tx *Tx) AddContact(ctx context.Context, c *Contact) error {
 	c.Version = 1
-	_, err := tx.exec(ctx, insertContact, c.SubscriberID, c.live(), c.AddressKey, c.MobileKey, c.Permission, c.Frozen, c.EmailMasked, c.MobileMasked,
+	_, err := tx.exec(ctx, insertContact, c.SubscriberID, c.live(), c.AddressKey, bytesOrNull(c.MobileKey), c.Permission, c.Frozen, c.EmailMasked, c.MobileMasked,
 		nullable(c.Source), c.Rating, c.Opens, c.Clicks, c.Updates, c.SignedUpAt, c.ConfirmedAt, c.WithdrawnAt, c.DeletedAt, c.ForgetAt, c.LastSeenAt,
-		c.Predecessor, c.Successor, c.Acts, c.Version, c.Sealed)
+		c.Predecessor, c.Successor, c.Acts, c.Version, bytesOrNull(c.Sealed))
 	if err != nil {
 		return err
 	}
@@ -174,8 +182,8 @@ func (tx *Tx) SaveContact(ctx context.Context, c *Contact) error {
 	err := tx.one(ctx, `UPDATE contacts SET live = ?, mobile_key = ?, permission = ?, frozen = ?, email_masked = ?, mobile_masked = ?, source = ?, rating = ?,
  opens = ?, clicks = ?, updates = ?, signed_up_at = ?, confirmed_at = ?, withdrawn_at = ?, deleted_at = ?, forget_at = ?, last_seen_at = ?,
  predecessor = ?, successor = ?, acts = ?, sealed = ?, version = version + 1 WHERE subscriber_id = ? AND version = ?`,
-		c.live(), c.MobileKey, c.Permission, c.Frozen, c.EmailMasked, c.MobileMasked, nullable(c.Source), c.Rating, c.Opens, c.Clicks, c.Updates,
-		c.SignedUpAt, c.ConfirmedAt, c.WithdrawnAt, c.DeletedAt, c.ForgetAt, c.LastSeenAt, c.Predecessor, c.Successor, c.Acts, c.Sealed, c.SubscriberID, c.Version)
+		c.live(), bytesOrNull(c.MobileKey), c.Permission, c.Frozen, c.EmailMasked, c.MobileMasked, nullable(c.Source), c.Rating, c.Opens, c.Clicks, c.Updates,
+		c.SignedUpAt, c.ConfirmedAt, c.WithdrawnAt, c.DeletedAt, c.ForgetAt, c.LastSeenAt, c.Predecessor, c.Successor, c.Acts, bytesOrNull(c.Sealed), c.SubscriberID, c.Version)
 	if err != nil {
 		return err
 	}
