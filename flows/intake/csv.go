@@ -14,6 +14,7 @@ const (
 	openQuote = "a quotation mark is opened here and not closed where its field ends"
 	tooLong   = "a field longer than 10,000 characters"
 	tooWide   = "too many columns"
+	longLine  = "a line longer than a megabyte"
 )
 
 // csvSource reads delimited text. A broken record costs only its first line:
@@ -92,24 +93,22 @@ func (s *csvSource) next() (record, error) {
 	if s.swapped {
 		swapBack(values)
 	}
-	if !s.odd(values) {
+	if s.width == 0 { // the header sets it
 		return rec, nil
 	}
-	if last > first {
+	wide := len(values) > s.width && len(trimTail(values)) > s.width
+	if last > first && (wide || len(values) < s.width || hasLong(values)) {
 		// Several lines of the wrong shape are lines swallowed by a quote.
 		return s.resume(rec.line), nil
 	}
-	if s.width > 0 && len(trimTail(values)) > s.width {
+	if wide {
 		rec.problem = tooWide
 	}
 	return rec, nil
 }
 
-// odd tells whether the record isn't shaped as the header says.
-func (s *csvSource) odd(values []string) bool {
-	if len(values) != s.width {
-		return true
-	}
+// hasLong tells whether a value may be longer than is taken.
+func hasLong(values []string) bool {
 	for _, v := range values {
 		if len(v) > maxField {
 			return true
@@ -186,7 +185,7 @@ func (s *csvSource) resumeLong() (record, error) {
 		s.restart(offset)
 	}
 	s.lines, s.after = line, line+1
-	return record{line: line, problem: "a line longer than a megabyte"}, nil
+	return record{line: line, problem: longLine}, nil
 }
 
 // trimTail leaves out the empty values at the end: spreadsheet programs write

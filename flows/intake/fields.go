@@ -34,9 +34,9 @@ var allFields = []fieldInfo{
 	{"confirmed_at", timeInto("the confirmation time", func(r *Row) *time.Time { return &r.ConfirmedAt }), "confirmedat confirmed confirmtime confirmationtime confirmationdate confirmdate doubleoptinat doubleoptintime doubleoptindate bekræftet bekræftetden bekræftelsesdato bekraeftet bekräftad bekräftadden bekräftades bekräftelsedatum bekraftad bestätigt bestätigtam bestaetigt bestaetigtam bestätigungsdatum bestätigungszeitpunkt", ""},
 	{"confirmed_ip", addrInto("the confirmation IP address", func(r *Row) *netip.Addr { return &r.ConfirmedIP }), "confirmedip confirmip confirmationip confirmationipaddress doubleoptinip bekræftetip bekræftetfraip bekræftelsesip bekräftadip bekräftadfrånip bestätigtip bestätigungsip bestaetigtip bestaetigungsip", ""},
 	{"last_activity_at", timeInto("the time of the last activity", func(r *Row) *time.Time { return &r.LastActivityAt }), "lastactivityat lastactivity lastactive lastactiveat lastseen lastseenat lastengagement lastopened senesteaktivitet sidsteaktivitet senestaktiv sidstaktiv senasteaktivitet senastaktiv letzteaktivität letzteaktivitaet zuletztaktiv", ""},
-	{"opens", countInto("the number of opens", func(r *Row) *int64 { return &r.Opens }), "opens opened openscount åbninger aabninger åbnet öppningar öppnade öffnungen oeffnungen geöffnet", ""},
-	{"clicks", countInto("the number of clicks", func(r *Row) *int64 { return &r.Clicks }), "clicks clicked clickscount klik klick klickar klicks", ""},
-	{"updates", countInto("the number of updates", func(r *Row) *int64 { return &r.Updates }), "updates updated updatescount opdateringer uppdateringar aktualisierungen", ""},
+	{"opens", countInto("the number of opens", func(r *Row) *int64 { return &r.Opens }), "opens openscount åbninger aabninger öppningar öffnungen oeffnungen", ""},
+	{"clicks", countInto("the number of clicks", func(r *Row) *int64 { return &r.Clicks }), "clicks clickscount klik klick klickar klicks", ""},
+	{"updates", countInto("the number of updates", func(r *Row) *int64 { return &r.Updates }), "updates updatescount opdateringer uppdateringar aktualisierungen", ""},
 }
 
 // alias is what a column name stands for.
@@ -73,12 +73,16 @@ func Fields() []string {
 	return names
 }
 
-// fieldNamed finds a field, or Ignore, by its name in any case.
+// fieldNamed finds a field, or Ignore, by its name as anybody may write it.
 func fieldNamed(name string) (string, bool) {
-	low := strings.ToLower(name)
-	if low == Ignore {
+	p := plain(name)
+	if p == Ignore {
 		return Ignore, true
 	}
-	_, ok := fieldsByName[low]
-	return low, ok
+	for i := range allFields {
+		if plain(allFields[i].name) == p {
+			return allFields[i].name, true
+		}
+	}
+	return "", false
 }

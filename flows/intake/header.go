@@ -81,6 +81,9 @@ func checkMap(names []string, given map[string]string) (map[string]string, error
 		if field = clean(field); field == "" {
 			return nil, fmt.Errorf("--map sends the column %q nowhere: write --map %q with a field's name or %q behind it", clean(key), clean(key)+"=", Ignore)
 		}
+		if other, twice := out[k]; twice && other != field {
+			return nil, fmt.Errorf("--map sends the column %q to both %q and %q: leave one out", clean(key), min(other, field), max(other, field))
+		}
 		out[k] = field
 	}
 	return out, nil

@@ -49,7 +49,8 @@ type Column struct {
 // Field is the value of one of the company's own fields.
 type Field struct{ Name, Value string }
 
-// Row is one line of the file. When Problem is set, the values are empty.
+// Row is one line of the file. When Problem is set, the values are empty. Any
+// value may be missing, the address too.
 type Row struct {
 	Line    int    // the line in the file where the record begins (XLSX: the sheet's row), from 1
 	Problem string // why the line is invalid, never holding a value; "" when it is not

@@ -101,7 +101,7 @@ func (s *jsonSource) next() (record, error) {
 	for {
 		line, err := s.readLine()
 		if errors.Is(err, errTooLong) {
-			return record{line: s.line, problem: "a line longer than a megabyte"}, nil
+			return record{line: s.line, problem: longLine}, nil
 		}
 		if err != nil {
 			return record{}, readError(s.line, err)

@@ -181,6 +181,7 @@ func TestHostileWorkbooks(t *testing.T) {
 		want   string
 	}{
 		"sheet breaks off":    {sheet, func(s string) string { return s[:strings.Index(s, `r="6"`)] }, "the workbook is damaged"},
+		"ends between rows":   {sheet, func(s string) string { return s[:strings.Index(s, `<row r="6"`)] }, "the workbook is damaged"},
 		"control character":   {sheet, func(s string) string { return strings.Replace(s, "99999", "\x01", 1) }, "the workbook is damaged"},
 		"no such text":        {sheet, func(s string) string { return strings.Replace(s, `<c r="A7" t="s"><v>`, `<c r="A7" t="s"><v>9999`, 1) }, "points to a text"},
 		"row out of the page": {sheet, func(s string) string { return strings.Replace(s, `<row r="7"`, `<row r="9999999"`, 1) }, "the workbook is damaged"},
@@ -200,6 +201,16 @@ func TestHostileWorkbooks(t *testing.T) {
 				t.Errorf("got %v, want %q", err, c.want)
 			}
 		})
+	}
+}
+
+// Phonetic hints are no part of a text.
+func TestPhonetic(t *testing.T) {
+	content := repack(t, "xl/sharedStrings.xml", func(s string) string {
+		return strings.Replace(s, "<t>E-mail</t>", `<r><t>E-</t></r><r><t>mail</t></r><rPh sb="0" eb="1"><t>x</t></rPh>`, 1)
+	})
+	if r, _ := read(t, content, Options{}); r.Columns()[0].Header != "E-mail" {
+		t.Errorf("got %v", r.Columns()[0])
 	}
 }
 
