@@ -50,8 +50,9 @@ func NewCapture(keep func(ctx context.Context, from, to string, data []byte) err
 	c.server.ReadTimeout = time.Minute
 	c.server.WriteTimeout = time.Minute
 	c.server.ErrorLog = log.New(io.Discard, "", 0) // it would name addresses; our client sees every failure anyway
-	addr := l.Addr().String()
-	c.pool = &pool{host: "capture", door: &door{addr: addr, helo: c.secret, patience: usualPatience}}
+	c.pool = &pool{host: "capture", door: &door{
+		dial: dialTo(l.Addr().String()), helo: c.secret, patience: usualPatience,
+	}}
 	go func() {
 		defer close(c.serving)
 		_ = c.server.Serve(l) // ends by Close; until then our client sees every failure
@@ -71,7 +72,7 @@ func (c *Capture) admit(conn *smtp.Conn) (smtp.Session, error) {
 func (c *Capture) Name() string { return "capture" }
 
 // Deliver sends the letter to the server in this process.
-func (c *Capture) Deliver(ctx context.Context, l Letter) Verdict { return c.pool.deliver(ctx, l) }
+func (c *Capture) Deliver(ctx context.Context, l Letter) Verdict { return c.pool.carry(ctx, l) }
 
 // Close stops the server and waits until nothing is being kept any more.
 func (c *Capture) Close() error {

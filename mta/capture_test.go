@@ -80,7 +80,7 @@ func TestCaptureTakesOnlyOurs(t *testing.T) {
 	k := &keeper{}
 	c := startCapture(t, k)
 	defer c.Close()
-	client, err := smtp.Dial(c.pool.door.addr)
+	client, err := smtp.Dial(c.listen.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,7 +98,7 @@ func TestCaptureTakesOnlyOurs(t *testing.T) {
 // Closing waits for nobody who merely holds a connection open, and frees the port.
 func TestCaptureClosesAtOnce(t *testing.T) {
 	c := startCapture(t, &keeper{})
-	conn, err := net.Dial("tcp", c.pool.door.addr)
+	conn, err := net.Dial("tcp", c.listen.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,7 +106,7 @@ func TestCaptureClosesAtOnce(t *testing.T) {
 	if err := c.Close(); err != nil {
 		t.Error(err)
 	}
-	l, err := net.Listen("tcp", c.pool.door.addr)
+	l, err := net.Listen("tcp", c.listen.Addr().String())
 	if err != nil {
 		t.Fatalf("the port is still taken: %v", err)
 	}

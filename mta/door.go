@@ -15,6 +15,7 @@ var (
 	errNoTLS     = errors.New("the server offers no TLS")
 	errNoLogin   = errors.New("the server offers no way to log in that is known here")
 	errHandshake = errors.New("the TLS handshake failed")
+	errDeaf      = errors.New("the server's name leads to no address that mail may go to")
 	errUntrusted = errors.New("the server's certificate can't be trusted")
 )
 
@@ -31,7 +32,7 @@ const (
 
 // door is how to reach one server: everything up to the point where it takes messages.
 type door struct {
-	addr     string // host:port
+	dial     func(ctx context.Context) (net.Conn, error)
 	name     string // the server's name, for its certificate
 	implicit bool   // TLS from the first byte (RFC 8314 section 3.3); with tlsRequired only
 	level    tlsLevel
@@ -40,6 +41,14 @@ type door struct {
 	password string
 	helo     string // how we introduce ourselves; empty for this machine's name
 	patience patience
+}
+
+// dialTo dials a fixed address, host:port.
+func dialTo(addr string) func(ctx context.Context) (net.Conn, error) {
+	return func(ctx context.Context) (net.Conn, error) {
+		var d net.Dialer
+		return d.DialContext(ctx, "tcp", addr)
+	}
 }
 
 // open connects, greets, encrypts and logs in. The session is returned even with an error, once there is a
@@ -53,12 +62,13 @@ func (d *door) open(ctx context.Context) (*session, error) {
 }
 
 func (d *door) enter(ctx context.Context, encrypt bool) (*session, error) {
-	dialer := net.Dialer{Timeout: d.patience.dial}
-	conn, err := dialer.DialContext(ctx, "tcp", d.addr)
+	within, cancel := context.WithTimeout(ctx, d.patience.dial)
+	conn, err := d.dial(within)
+	cancel()
 	if err != nil {
 		return nil, &fault{phaseDial, err}
 	}
-	s := &session{wire: newWire(conn), patience: d.patience, host: d.addr, born: time.Now()}
+	s := &session{wire: newWire(conn), patience: d.patience, born: time.Now()}
 	release := s.bind(ctx)
 	defer release()
 	if err := d.introduce(ctx, s, encrypt); err != nil {

@@ -53,7 +53,6 @@ func (r *refusal) Error() string { return fmt.Sprintf("%s: answered %d", r.phase
 type session struct {
 	*wire
 	patience patience
-	host     string            // as looked for, for verdicts
 	tls      string            // protocol version, empty in clear
 	caps     map[string]string // EHLO keywords in upper case, with their parameters
 	sent     int               // messages offered

@@ -26,25 +26,31 @@ type pool struct {
 	leaves sync.WaitGroup // farewells under way
 }
 
-// deliver makes one attempt. A kept connection that turns out to be dead, or that the server ends with 421, costs
-// no attempt: as long as the message can't have arrived it is tried once more over a new one.
-func (p *pool) deliver(ctx context.Context, l Letter) Verdict {
+// carry makes one attempt with a letter for this server.
+func (p *pool) carry(ctx context.Context, l Letter) Verdict {
 	par, bad := pack(l)
 	if bad != nil {
 		return bad.complete(nil, p.host, l.To)
 	}
+	v, _ := p.deliver(ctx, par)
+	return v
+}
+
+// deliver makes one attempt. A kept connection that turns out to be dead, or that the server ends with 421, costs
+// no attempt: as long as the message can't have arrived it is tried once more over a new one. The error is what the
+// verdict was made of, nil if the server took the message or was not asked.
+func (p *pool) deliver(ctx context.Context, par parcel) (Verdict, error) {
 	if s := p.take(); s != nil {
 		v, err := p.try(ctx, s, par)
 		if !stale(err) || ctx.Err() != nil {
-			return v
+			return v, err
 		}
 	}
 	s, err := p.door.open(ctx)
 	if err != nil {
-		return failed(because(ctx, err), l.To).complete(s, p.host, l.To)
+		return failed(because(ctx, err), par.to).complete(s, p.host, par.to), err
 	}
-	v, _ := p.try(ctx, s, par)
-	return v
+	return p.try(ctx, s, par)
 }
 
 // try offers the parcel on s and then keeps or closes s. It reads nothing of s once that is done.
@@ -128,6 +134,13 @@ func (p *pool) expire(s *session) {
 		p.idle = slices.Delete(p.idle, i, i+1)
 		p.leave(s)
 	}
+}
+
+// spare reports whether the pool holds no connection.
+func (p *pool) spare() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.idle) == 0
 }
 
 func (p *pool) leave(s *session) {

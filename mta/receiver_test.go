@@ -31,7 +31,7 @@ type message struct {
 
 // receiver is a go-smtp server that keeps what it takes; its hooks make it misbehave.
 type receiver struct {
-	addr             string
+	addr             string // where it listens; a free port of 127.0.0.1 unless set before
 	mail, rcpt, data func() error
 
 	mu       sync.Mutex
@@ -53,7 +53,10 @@ func startReceiver(t *testing.T, r *receiver, configure ...func(*smtp.Server)) *
 	for _, f := range configure {
 		f(srv)
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if r.addr == "" {
+		r.addr = "127.0.0.1:0"
+	}
+	l, err := net.Listen("tcp", r.addr)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -51,16 +51,15 @@ func NewRelay(rawURL string) (*Relay, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &door{
-		addr: net.JoinHostPort(host, port), name: host, implicit: u.Scheme == "smtps", patience: usualPatience,
-	}
+	addr := net.JoinHostPort(host, port)
+	d := &door{dial: dialTo(addr), name: host, implicit: u.Scheme == "smtps", patience: usualPatience}
 	if d.user, d.password, err = credentials(u); err != nil {
 		return nil, err
 	}
 	if d.implicit || d.user != "" {
 		d.level = tlsRequired
 	}
-	return &Relay{pool: &pool{door: d, host: d.addr}}, nil
+	return &Relay{pool: &pool{door: d, host: addr}}, nil
 }
 
 func relayHost(name string) (string, error) {
@@ -121,7 +120,7 @@ func readPassword(path string) (string, error) {
 func (r *Relay) Name() string { return "relay " + r.pool.host }
 
 // Deliver hands the letter to the smart host.
-func (r *Relay) Deliver(ctx context.Context, l Letter) Verdict { return r.pool.deliver(ctx, l) }
+func (r *Relay) Deliver(ctx context.Context, l Letter) Verdict { return r.pool.carry(ctx, l) }
 
 // Close takes leave of the smart host, within about a second.
 func (r *Relay) Close() error {

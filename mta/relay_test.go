@@ -74,7 +74,7 @@ func TestNewRelay(t *testing.T) {
 				t.Fatal(err)
 			}
 			d := r.pool.door
-			if diff := cmp.Diff(tt.want, seen{d.addr, d.name, d.user, d.password, d.implicit, d.level}); diff != "" {
+			if diff := cmp.Diff(tt.want, seen{r.pool.host, d.name, d.user, d.password, d.implicit, d.level}); diff != "" {
 				t.Error(diff)
 			}
 			if want := "relay " + tt.want.Addr; r.Name() != want {

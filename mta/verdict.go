@@ -90,7 +90,7 @@ func (v Verdict) complete(s *session, host, to string) Verdict {
 // error may hold whatever the other side sent.
 func wordsFor(err error) string {
 	for _, ours := range []error{
-		errBabble, errNoReply, errUnasked, errNoTLS, errNoLogin, errUntrusted, errHandshake,
+		errBabble, errNoReply, errUnasked, errNoTLS, errNoLogin, errUntrusted, errHandshake, errDeaf,
 	} {
 		if errors.Is(err, ours) {
 			return ours.Error()
@@ -100,10 +100,12 @@ func wordsFor(err error) string {
 	switch {
 	case errors.Is(err, context.Canceled):
 		return "broken off, for the sender is stopping"
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded), isTimeout(err):
-		return errTimedOut.Error()
+	case errors.As(err, &dns) && dns.IsNotFound:
+		return "the server's name does not exist"
 	case errors.As(err, &dns):
 		return "the server's name can't be looked up"
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded), isTimeout(err):
+		return errTimedOut.Error()
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return "the server refused the connection"
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF),
