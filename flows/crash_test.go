@@ -1,0 +1,251 @@
+package flows
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"kartotek/flows/letters"
+	"kartotek/mta"
+	"kartotek/store"
+)
+
+// crashDir, in the environment, makes the test binary the process that is killed.
+const crashDir = "KARTOTEK_TEST_CRASH_DIR"
+
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(crashDir); dir != "" {
+		if err := victim(context.Background(), dir); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+// victim does all acts at once, and tells of each before and after it, until
+// it is killed.
+func victim(ctx context.Context, dir string) error {
+	st, err := store.Open(ctx, store.Options{URL: "sqlite:" + filepath.Join(dir, "k.db"), Keys: filepath.Join(dir, "keys.json")})
+	if err != nil {
+		return err
+	}
+	s := New(st, Config{PublicURL: "http://127.0.0.1:8425", From: letters.Sender{Address: "news@example.com"}})
+	route, err := mta.NewCapture(s.Capture)
+	if err != nil {
+		return err
+	}
+	sender := mta.NewSender(s.Spool(), route, mta.WithLogger(slog.New(slog.DiscardHandler)))
+	s.OnLetter(sender.Wake)
+	go sender.Run(ctx)
+	var mu sync.Mutex
+	say := func(words ...any) {
+		mu.Lock()
+		fmt.Println(words...)
+		mu.Unlock()
+	}
+	fail := make(chan error)
+	go func() {
+		_, err := s.Import(ctx, anna, filepath.Join(dir, "in.csv"), ImportOptions{List: "News", Confirmed: true}, nil)
+		if err != nil {
+			fail <- err
+		}
+		say("imported")
+	}()
+	for worker := range 3 {
+		go func() {
+			for n := 0; ; n++ {
+				address := fmt.Sprintf("p%d.w%d.%d@example.com", os.Getpid(), worker, rand.IntN(10_000))
+				if err := life(ctx, s, address, say); err != nil {
+					fail <- err
+				}
+			}
+		}()
+	}
+	return <-fail
+}
+
+// life leads an address through its states.
+func life(ctx context.Context, s *Service, address string, say func(...any)) error {
+	say("begin", address)
+	if err := s.SignUp(ctx, SignUp{Slug: "news", Address: address, Agreed: true, Client: click}); err != nil {
+		return err
+	}
+	say("done", address, Pending)
+	f, err := s.Find(ctx, anna, address)
+	if err != nil || len(f.Cards) == 0 {
+		return err
+	}
+	id := f.Cards[0].SubscriberID
+	if f.Cards[0].Permission != Pending {
+		return nil // met before, and limited
+	}
+	secret := store.NewToken()
+	if err := s.store.InTx(ctx, func(tx *store.Tx) error {
+		l, err := tx.ListByName(ctx, "news")
+		if err != nil {
+			return err
+		}
+		return tx.AddToken(ctx, secret, store.Token{Purpose: store.ForConfirm, SubscriberID: id, ListID: l.ID, CreatedAt: 1, ExpiresAt: store.At(time.Now().Add(time.Hour))})
+	}); err != nil {
+		return err
+	}
+	say("begin", address)
+	if _, err := s.Confirm(ctx, secret, click); err != nil {
+		return err
+	}
+	say("done", address, Confirmed)
+	say("begin", address)
+	if rand.IntN(2) == 0 {
+		_, err = s.Unsubscribe(ctx, anna, id, "")
+		say("done", address, Unsubscribed)
+		return err
+	}
+	if _, err := s.Erase(ctx, anna, address, "asked for it"); err != nil {
+		return err
+	}
+	say("done", address, Deleted)
+	return nil
+}
+
+// TestKilledAtAnyMoment kills the process in the middle of everything, again
+// and again on the same store: what it acknowledged is there, nothing is half
+// done, no mail is lost, and the import can simply be run again.
+func TestKilledAtAnyMoment(t *testing.T) {
+	const rows = 4000
+	kills := 4
+	if os.Getenv("KARTOTEK_SOAK") != "" {
+		kills = 60
+	}
+	dir := t.TempDir()
+	d := scene(t, dir, rows)
+	want := map[string]string{}
+	for range kills {
+		for address, state := range killOne(t, dir, time.Duration(50+rand.IntN(700))*time.Millisecond) {
+			want[address] = state
+		}
+		for address, state := range want {
+			if state == "" {
+				continue // it was killed in the middle of this one: either is right
+			}
+			if got := d.newest(address).Permission.String(); got != state {
+				t.Errorf("%s was acknowledged as %s, and is %s", address, state, got)
+			}
+		}
+		d.check()
+		checkMail(d)
+	}
+	d.time = time.Now()
+	res, err := d.Import(t.Context(), anna, filepath.Join(dir, "in.csv"), ImportOptions{List: "News", Confirmed: true}, nil)
+	if d.must(err); res.Read != rows || res.Added+res.Unchanged != rows {
+		t.Errorf("the import run again: %+v", res)
+	}
+}
+
+// scene makes a store with a list, and a file to import onto it.
+func scene(t *testing.T, dir string, rows int) *desk {
+	t.Helper()
+	var csv strings.Builder
+	csv.WriteString("email,first_name\n")
+	for i := range rows {
+		fmt.Fprintf(&csv, "import.%d@example.com,Marie\n", i)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "in.csv"), []byte(csv.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d := deskAt(t, dir)
+	if _, err := d.AddList(t.Context(), anna, "News"); err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+// TestProcessesSideBySide runs three busy processes on one file: none of them
+// ever fails, and all that each acknowledged is there.
+func TestProcessesSideBySide(t *testing.T) {
+	dir := t.TempDir()
+	d := scene(t, dir, 2000)
+	all := make([]map[string]string, 3)
+	var wg sync.WaitGroup
+	for i := range all {
+		wg.Go(func() { all[i] = killOne(t, dir, 1500*time.Millisecond) })
+	}
+	wg.Wait()
+	for _, states := range all {
+		for address, state := range states {
+			if got := d.newest(address).Permission.String(); state != "" && got != state {
+				t.Errorf("%s was acknowledged as %s, and is %s", address, state, got)
+			}
+		}
+	}
+	d.check()
+	checkMail(d)
+}
+
+// killOne runs the victim for a while, kills it, and returns the states that
+// it acknowledged; "" for an address with an act under way.
+func killOne(t *testing.T, dir string, after time.Duration) map[string]string {
+	t.Helper()
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), crashDir+"="+dir)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Error(err)
+		return nil
+	}
+	if err := cmd.Start(); err != nil {
+		t.Error(err)
+		return nil
+	}
+	timer := time.AfterFunc(after, func() { cmd.Process.Kill() })
+	defer timer.Stop()
+	states := map[string]string{}
+	for lines := bufio.NewScanner(out); lines.Scan(); {
+		switch words := strings.Fields(lines.Text()); words[0] {
+		case "begin":
+			states[words[1]] = ""
+		case "done":
+			states[words[1]] = words[2]
+		}
+	}
+	if err := cmd.Wait(); err == nil || cmd.ProcessState.Exited() {
+		t.Errorf("the process ended by itself: %v", err)
+	}
+	return states
+}
+
+// checkMail tells whether every letter is still to be sent or was captured.
+func checkMail(d *desk) {
+	d.t.Helper()
+	letters, err := d.store.Letters(d.t.Context(), 0, 0, 100_000)
+	d.must(err)
+	captured, err := d.store.CapturedMails(d.t.Context(), 0, 100_000)
+	d.must(err)
+	delivered := 0
+	for _, l := range letters {
+		switch l.State {
+		case store.LetterDelivered:
+			delivered++
+		case store.LetterOpen:
+			if _, err := d.store.Envelope(d.t.Context(), l.ID); err != nil {
+				d.t.Errorf("letter %d has no body: %v", l.ID, err)
+			}
+		default:
+			d.t.Errorf("letter %d was refused: %s", l.ID, l.Reply)
+		}
+	}
+	if len(captured) < delivered {
+		d.t.Errorf("%d letters were delivered and %d captured", delivered, len(captured))
+	}
+}
