@@ -12,8 +12,7 @@ import (
 // shorter by far.
 const maxToken = 256
 
-// button is the value that a page's own button sends. Robots that post to
-// links don't know it.
+// button is the value that the page's own button sends.
 const button = "confirm"
 
 // token is the token in r's path; one too long to be real is answered as
@@ -41,13 +40,14 @@ func (s *site) lookConfirm(w http.ResponseWriter, r *http.Request) {
 	s.show(w, r, s.confirmPage(r, found))
 }
 
-// confirm is the click that consents.
+// confirm is the click that consents. A form that is another's, such as the
+// one-click POST that mail providers send to unsubscribe links, is not one.
 func (s *site) confirm(w http.ResponseWriter, r *http.Request) {
 	token, ok := s.token(w, r, s.words(r).ConfirmUnknown)
 	if !ok || !s.readForm(w, r) {
 		return
 	}
-	if r.PostForm.Get("act") != button {
+	if r.ContentLength != 0 && r.PostForm.Get("act") != button {
 		s.problem(w, r, http.StatusBadRequest, s.words(r).BadRequest)
 		return
 	}
