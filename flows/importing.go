@@ -71,7 +71,6 @@ type importer struct {
 	ids      idBlock
 	res      ImportResult
 	next     int64 // the line that follows the last chunk that is done
-	letters  bool
 }
 
 // keyOfFile names a file by its size, its beginning and where it goes.
