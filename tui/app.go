@@ -20,9 +20,12 @@ func New(ctx context.Context, o Options) *Model { return &Model{sh: newShell(ctx
 // returns when no call to the desk is left.
 func Run(ctx context.Context, o Options, in io.Reader, out io.Writer) error {
 	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	m := New(ctx, o)
-	_, err := tea.NewProgram(m, tea.WithContext(ctx), tea.WithInput(in), tea.WithOutput(out)).Run()
+	return New(ctx, o).run(ctx, cancel, in, out)
+}
+
+func (m *Model) run(ctx context.Context, cancel context.CancelFunc, in io.Reader, out io.Writer, more ...tea.ProgramOption) error {
+	options := append([]tea.ProgramOption{tea.WithContext(ctx), tea.WithInput(in), tea.WithOutput(out)}, more...)
+	_, err := tea.NewProgram(m, options...).Run()
 	cancel()
 	m.sh.calls.close()
 	if errors.Is(err, tea.ErrInterrupted) || errors.Is(err, context.Canceled) {

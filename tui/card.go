@@ -2,6 +2,7 @@ package tui
 
 import (
 	"context"
+	"maps"
 	"strconv"
 	"strings"
 	"time"
@@ -66,19 +67,10 @@ func (c *card) refresh() tea.Cmd {
 // poll looks again while the card waits for a click, when the counters say
 // that something has changed.
 func (c *card) poll(shown bool) tea.Cmd {
-	if !shown || c.card.WaitingUntil == nil || c.box.busy("open") || sameCounts(c.seen, c.sh.counts) {
+	if !shown || c.card.WaitingUntil == nil || c.box.busy("open") || maps.Equal(c.seen.ByPermission, c.sh.counts.ByPermission) {
 		return nil
 	}
 	return c.refresh()
-}
-
-func sameCounts(a, b flows.Counts) bool {
-	for _, p := range permissions {
-		if a.ByPermission[p] != b.ByPermission[p] {
-			return false
-		}
-	}
-	return true
 }
 
 func (c *card) patch(now flows.Card) tea.Cmd {
@@ -164,7 +156,7 @@ func (c *card) build(w int) []string {
 		lines = append(lines, v.parts(d)...)
 		lines = append(append(lines, ""), v.lists(d.Card)...)
 	}
-	lines = append(append(lines, ""), v.timeline(d, c.given != nil)...)
+	lines = append(append(lines, ""), v.timeline(d)...)
 	return append(lines, "")
 }
 

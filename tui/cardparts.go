@@ -32,9 +32,9 @@ func (v view) section(title string, w int, pairs []pair) []string {
 		if value == "" {
 			value = "–"
 		}
-		wrapped := strings.Split(ansi.Wrap(value, max(1, w-label-2), ""), "\n")
+		wrapped := fold(value, w-label-2)
 		if len(wrapped) > highest {
-			wrapped = append(wrapped[:highest-1], "… (the export holds all of it)")
+			wrapped = append(wrapped[:highest-1], fit("… (the export holds all of it)", max(1, w-label-2)))
 		}
 		for i, l := range wrapped {
 			name := p.name
@@ -202,13 +202,22 @@ func (v view) tombstone(d flows.Details) []string {
 }
 
 // timeline is the evidence, the latest act last, as it happened.
-func (v view) timeline(d flows.Details, given bool) []string {
+func (v view) timeline(d flows.Details) []string {
 	t := v.sh.theme
 	out := []string{v.title("Evidence", v.w-4)}
 	if len(d.Timeline) == 0 {
 		return v.indent(append(out, t.dim.Render("none is kept")))
 	}
-	sealed := false
+	closed := 0
+	for _, e := range d.Timeline {
+		if e.Closed {
+			closed++
+		}
+	}
+	allClosed := closed == len(d.Timeline)
+	if allClosed {
+		out = append(out, v.sh.dimmed("The rest is sealed: it opens only to a search by the full address.", v.w-4)...)
+	}
 	for i, e := range d.Timeline {
 		rail := "│"
 		if i == len(d.Timeline)-1 {
@@ -221,13 +230,12 @@ func (v view) timeline(d flows.Details, given bool) []string {
 		when := exact(e.At, v.sh.zone) + "  " + fitRight(ago(e.At, v.now), 10)
 		room := v.w - 4 - 3 - lenCells(when)
 		out = append(out, t.accent.Render("●")+"  "+t.bold.Render(fit(kind, room))+t.dim.Render(when))
+		if e.Closed && allClosed {
+			continue
+		}
 		for _, l := range v.evidence(e) {
 			out = append(out, t.faint.Render(rail)+"  "+l)
 		}
-		sealed = sealed || e.Closed
-	}
-	if sealed && given {
-		out = append(out, "", t.dim.Render("What is still sealed was given under another address."))
 	}
 	return v.indent(out)
 }

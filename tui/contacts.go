@@ -16,21 +16,22 @@ type contacts struct {
 	filter flows.Filter
 	win    window
 	loaded bool
-	seen   int64 // how many contacts there were when the first page was fetched
-	rows   int   // that fitted when it was last drawn
-	head   int   // lines above the grid's first row
-	wide   int   // of the grid
-	grid   grid
+	closed string // why contacts may not be browsed
+	seen   int64  // how many contacts there were when the first page was fetched
+	rows   int    // that fitted when it was last drawn
+	head   int    // lines above the grid's first row
+	wide   int    // of the grid
+	grid   *grid[flows.Card]
 	side   preview
 }
 
 func newContacts(sh *shell) screen {
-	return &contacts{base: newBase(sh), rows: 1, grid: newGrid(sh), side: preview{sh: sh}}
+	return &contacts{base: newBase(sh), rows: 1, grid: newCardGrid(sh), side: preview{sh: sh}}
 }
 
 func (c *contacts) name() string { return "Contacts" }
 
-func (c *contacts) badge() (int64, bool) { return c.sh.counts.Contacts(), false }
+func (c *contacts) badge() (int64, bool) { return c.sh.contacts(), false }
 
 func (c *contacts) place() string {
 	total, known := c.total()
@@ -54,7 +55,7 @@ func (c *contacts) total() (int64, bool) {
 	case !c.sh.counted:
 		return 0, false
 	case f == flows.Filter{}:
-		return n.Contacts(), true
+		return c.sh.contacts(), true
 	case f == flows.Filter{Permission: f.Permission}:
 		return n.ByPermission[f.Permission], true
 	case f == flows.Filter{Source: f.Source}:
@@ -66,7 +67,7 @@ func (c *contacts) total() (int64, bool) {
 
 // empty tells whether there is nobody at all, which greets instead of a grid.
 func (c *contacts) empty() bool {
-	return c.loaded && c.win.len() == 0 && c.filter == flows.Filter{}
+	return c.loaded && c.win.len() == 0 && c.filter == flows.Filter{} && c.sh.counts.ByPermission[flows.Deleted] == 0
 }
 
 func (c *contacts) card() (flows.Card, bool) {
@@ -89,7 +90,7 @@ func (c *contacts) actions() []action {
 	}
 	table = append(table, c.sh.cardActs(c.card, func() *flows.Given { return nil })...)
 	table = append(table,
-		action{Key: "i", Label: "import", Why: c.sh.idle, Do: c.sh.askImport},
+		action{Key: "i", Label: "import", Why: c.sh.mayImport, Do: c.sh.askImport},
 		action{Key: "F", Label: "clear the filter", Quiet: c.filter == flows.Filter{}, Why: func() string {
 			if c.filter == (flows.Filter{}) {
 				return "no filter is set"
@@ -100,7 +101,7 @@ func (c *contacts) actions() []action {
 			if !c.empty() {
 				return "only an empty store takes them"
 			}
-			return c.sh.idle()
+			return c.sh.mayImport()
 		}, Do: c.sh.sample},
 	)
 	return append(table, moves(c.step, func() int { return max(1, c.rows-1) }, c.first, c.last)...)
@@ -129,7 +130,7 @@ func (c *contacts) refresh() tea.Cmd {
 // rests on the newest: further down, nothing moves under the reader's eyes.
 func (c *contacts) poll(bool) tea.Cmd {
 	atTop := c.win.cur == 0 && !c.win.newer()
-	if c.loaded && atTop && c.seen != c.sh.counts.Contacts() && !c.box.busy("page") {
+	if c.loaded && atTop && c.seen != c.sh.contacts() && !c.box.busy("page") {
 		return c.first()
 	}
 	return nil
@@ -158,7 +159,7 @@ func (c *contacts) first() tea.Cmd {
 		if err != nil {
 			return c.refused(err)
 		}
-		c.loaded, c.seen = true, c.sh.counts.Contacts()
+		c.loaded, c.closed, c.seen = true, "", c.sh.contacts()
 		c.forget()
 		c.win.reset(p, 0)
 		return nil
@@ -237,6 +238,7 @@ func (c *contacts) refused(err error) tea.Cmd {
 	if fault(err) {
 		return nil
 	}
+	c.closed = reason(err)
 	return c.sh.fail(err)
 }
 
@@ -302,6 +304,22 @@ func (c *contacts) chips() []string {
 	return out
 }
 
+// nothing says why there are no rows.
+func (c *contacts) nothing() string {
+	switch {
+	case c.closed != "":
+		return c.closed
+	case c.loaded && c.filter == flows.Filter{}:
+		return "No contacts. Tombstones are found by a search for their full address."
+	case c.loaded:
+		return "No contact fits this filter."
+	case c.sh.line.lost:
+		return "The store does not answer. The contacts show as soon as it does."
+	default:
+		return "Fetching the contacts …"
+	}
+}
+
 // previewFrom is the width from which a card is shown beside the grid.
 const (
 	previewFrom = 120
@@ -332,14 +350,8 @@ func (c *contacts) draw(w, h int) []string {
 	out := c.grid.draw(c.wide, h-len(above), c.win.top, c.win.cur, func(i int) (*flows.Card, bool) {
 		return c.win.at(i), i >= lo && i <= hi
 	})
-	if c.loaded && c.win.len() == 0 && len(out) > 2 {
-		out[2] = t.dim.Render("  No contact fits this filter.")
-	}
-	if !c.loaded && len(out) > 2 {
-		out[2] = t.dim.Render("  Fetching the contacts …")
-		if c.sh.line.lost {
-			out[2] = t.dim.Render("  The store does not answer. The contacts show as soon as it does.")
-		}
+	if c.win.len() == 0 && len(out) > 2 {
+		out[2] = t.dim.Render(fit("  "+c.nothing(), c.wide))
 	}
 	if w >= previewFrom {
 		card, ok := c.card()

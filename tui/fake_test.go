@@ -12,6 +12,9 @@ import (
 	"kartotek/flows"
 )
 
+// The service that the console runs on in earnest is a Desk.
+var _ Desk = (*flows.Service)(nil)
+
 // today is when the tests take place.
 var today = time.Date(2026, 6, 15, 12, 0, 0, 0, time.UTC)
 
@@ -52,7 +55,7 @@ func (d *fakeDesk) card(id int64) flows.Card {
 	seen := today.Add(-time.Duration((d.n-i)*37+3) * time.Minute)
 	signed := seen.Add(-time.Duration(i%900) * 24 * time.Hour)
 	c := flows.Card{
-		SubscriberID: id, Permission: []flows.Permission{flows.Confirmed, flows.Confirmed, flows.Pending, flows.Confirmed, flows.Unsubscribed, flows.Confirmed, flows.Deleted}[i%7],
+		SubscriberID: id, Permission: []flows.Permission{flows.Confirmed, flows.Confirmed, flows.Pending, flows.Confirmed, flows.Unsubscribed}[i%5],
 		EmailMasked: ptr(names[i%6]), Source: ptr([]string{"Webform", "Import", "Shop checkout", "Resubscribed"}[i%4]),
 		Rating:   ptr([]string{"VIP", "average", "high", "dormant", "low"}[i%5]),
 		SignedUp: &flows.Stamp{At: signed}, Confirmed: &flows.Stamp{At: signed.Add(5 * time.Minute)}, LastActivity: &seen,
@@ -62,6 +65,9 @@ func (d *fakeDesk) card(id int64) flows.Card {
 		c.MobileMasked = ptr("+4520****56")
 		c.Lists = append(c.Lists, flows.OnList{List: "Offers of the week", Status: "unsubscribed", Since: seen})
 	}
+	if i == 6 {
+		c.Permission = flows.Deleted // the only tombstone
+	}
 	switch c.Permission {
 	case flows.Pending:
 		c.Confirmed, c.Lists[0].Status, c.WaitingUntil = nil, "pending", ptr(today.Add(5*24*time.Hour))
@@ -70,9 +76,7 @@ func (d *fakeDesk) card(id int64) flows.Card {
 	case flows.Deleted:
 		c.EmailMasked, c.MobileMasked, c.Source, c.Rating, c.Lists = nil, nil, nil, nil, nil
 		c.Deleted = &flows.Stamp{At: seen, By: "anna"}
-		if i == 6 {
-			c.Successor = ptr(int64(1040))
-		}
+		c.Successor = ptr(int64(1040))
 	}
 	if i == 40 {
 		c.Predecessor = ptr(int64(1006))
@@ -85,6 +89,9 @@ func (d *fakeDesk) card(id int64) flows.Card {
 }
 
 func (d *fakeDesk) fits(c flows.Card, f flows.Filter) bool {
+	if c.Permission == flows.Deleted {
+		return false
+	}
 	if f.Permission != flows.Unknown && c.Permission != f.Permission || f.Source != "" && (c.Source == nil || *c.Source != f.Source) {
 		return false
 	}
@@ -171,6 +178,13 @@ func (d *fakeDesk) Open(_ context.Context, _ flows.Actor, id int64, given *flows
 	}
 	c := d.card(id)
 	out := flows.Details{Card: c}
+	defer func() {
+		for i, e := range out.Timeline {
+			if given == nil && !d.hostile {
+				out.Timeline[i] = flows.Event{At: e.At, Kind: e.Kind, Closed: true}
+			}
+		}
+	}()
 	signed := c.SignedUp.At
 	agent := "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 	notice := "Yes, send me News by email. I can leave at any time by the link in every mail. The address is used for nothing else."
@@ -181,13 +195,9 @@ func (d *fakeDesk) Open(_ context.Context, _ flows.Actor, id int64, given *flows
 	}
 	if c.Permission == flows.Deleted {
 		out.Timeline = append(out.Timeline, flows.Event{At: c.Deleted.At, Kind: "erased", By: "anna", IP: "198.51.100.4"})
-		if given == nil {
-			for i, e := range out.Timeline {
-				out.Timeline[i] = flows.Event{At: e.At, Kind: e.Kind, Closed: true}
-			}
-			return out, nil
+		if given != nil {
+			out.SignedUp = &flows.Stamp{At: signed, IP: ptr("192.0.2.7")}
 		}
-		out.SignedUp = &flows.Stamp{At: signed, IP: ptr("192.0.2.7")}
 		return out, nil
 	}
 	out.FirstName, out.LastName, out.Language, out.Position = "Søren 宝", "Åkerblom-Müller", "da", "Aarhus, Denmark"
@@ -211,13 +221,16 @@ func (d *fakeDesk) Counts(context.Context) (flows.Counts, error) {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	due := int64(0)
+	due, tombs := int64(0), int64(0)
+	if d.n >= 6 {
+		tombs = 1
+	}
 	for _, l := range d.outbox {
 		if l.State == "due" || l.State == "deferred" {
 			due++
 		}
 	}
-	return flows.Counts{ByPermission: map[flows.Permission]int64{flows.Confirmed: d.n}, BySource: map[string]int64{"Import": d.n / 2, "Webform": d.n - d.n/2}, Due: due}, nil
+	return flows.Counts{ByPermission: map[flows.Permission]int64{flows.Confirmed: d.n - tombs, flows.Deleted: tombs}, BySource: map[string]int64{"Import": d.n / 2, "Webform": d.n - d.n/2}, Due: due}, nil
 }
 
 func (d *fakeDesk) Outbox(_ context.Context, _ flows.Actor, state string, after int64, limit int) ([]flows.Letter, error) {

@@ -9,8 +9,9 @@ import (
 	"kartotek/flows"
 )
 
-// permissions are those that a filter offers, in its order.
-var permissions = []flows.Permission{flows.Unknown, flows.Pending, flows.Confirmed, flows.Unsubscribed, flows.Deleted}
+// permissions are those that a filter offers, in its order. Tombstones are
+// not among them: one is found only by its full address.
+var permissions = []flows.Permission{flows.Unknown, flows.Pending, flows.Confirmed, flows.Unsubscribed}
 
 // askFilter opens the overlay that narrows the grid.
 func (c *contacts) askFilter() tea.Cmd {

@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"slices"
 	"strings"
 
 	"charm.land/bubbles/v2/textinput"
@@ -28,7 +29,7 @@ type form struct {
 	button int      // the one that is picked
 	focus  int      // a field, or len(fields) for the buttons
 	danger bool     // what it asks can't be undone
-	direct bool     // Enter in the last field submits
+	direct bool     // Enter submits from any field, and there are no buttons
 	quits  bool     // it asks whether to quit
 	busy   bool     // submitted, the reply is on its way
 	fault  string   // why the last try failed; what was typed stays
@@ -158,7 +159,7 @@ func (f *form) enter(onButtons bool) tea.Cmd {
 	case onButtons && f.button == 0:
 		f.sh.close(f)
 		return nil
-	case !onButtons && !(f.direct && f.focus == len(f.fields)-1):
+	case !onButtons && !f.direct:
 		f.refocus(f.focus + 1)
 		return nil
 	}
@@ -193,6 +194,7 @@ func (f *form) draw(w, h int) drawn {
 	lines := []string{""}
 	if f.body != nil {
 		lines = append(append(lines, f.body(inner)...), "")
+		lines = squeeze(lines, h-2-len(f.fields)-5) // 5: a fault's two lines, the buttons, and room about them
 	}
 	var cursor *tea.Position
 	label := 0
@@ -222,6 +224,15 @@ func (f *form) draw(w, h int) drawn {
 	d := boxed(t, edge, f.title, lines, inner, w, h)
 	d.cursor = cursor
 	return d
+}
+
+// squeeze makes lines fit in n: blank ones go first, then those at the end.
+func squeeze(lines []string, n int) []string {
+	if len(lines) <= n {
+		return lines
+	}
+	lines = slices.DeleteFunc(lines, func(l string) bool { return l == "" })
+	return lines[:max(0, min(len(lines), n))]
 }
 
 func (f *form) drawField(i, label, w int) string {

@@ -130,6 +130,9 @@ func (sh *shell) statusLine() string {
 	switch n := &sh.notes; {
 	case n.shown:
 		last := n.all[len(n.all)-1]
+		if room < ansi.StringWidth(last.text)+2 {
+			place, room = "", sh.w-2 // the message needs the whole line
+		}
 		symbol, style := last.mood.draw(t)
 		left = style.Render(symbol) + t.text.Render(fit(last.text, room-2))
 	case sh.work != nil:
@@ -137,7 +140,7 @@ func (sh *shell) statusLine() string {
 	case sh.line.lost:
 		left = t.bad.Render("✗ ") + t.dim.Render(fit("the store does not answer; trying again "+ago(sh.line.until, sh.now())+" (^r: now)", room-2))
 	}
-	return " " + left + spaces(room-lipgloss.Width(left)) + " " + t.dim.Render(place) + " "
+	return " " + left + spaces(sh.w-2-lipgloss.Width(left)-ansi.StringWidth(place)) + t.dim.Render(place) + " "
 }
 
 // helpLine is what the keys do here and now. What is off stands in brackets;

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	tea "charm.land/bubbletea/v2"
+	"charm.land/lipgloss/v2"
+	"github.com/charmbracelet/x/ansi"
 	"github.com/charmbracelet/x/vt"
 	"github.com/google/go-cmp/cmp"
 
@@ -142,6 +144,11 @@ func (c *console) screen() string {
 	content := c.m.View().Content
 	if n := strings.Count(content, "\n") + 1; n > c.h {
 		c.t.Errorf("the view has %d lines on a screen of %d", n, c.h)
+	}
+	for i, l := range strings.Split(content, "\n") {
+		if n := lipgloss.Width(l); n > c.w {
+			c.t.Errorf("line %d is %d cells wide on a screen of %d: %q", i, n, c.w, ansi.Strip(l))
+		}
 	}
 	if _, err := term.WriteString(strings.ReplaceAll(content, "\n", "\r\n")); err != nil {
 		c.t.Fatal(err)

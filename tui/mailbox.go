@@ -20,9 +20,10 @@ type mailbox struct {
 	loaded bool
 	seen   int64 // the newest number when the screen was last on show
 	list   cursor
+	grid   *grid[flows.Mail]
 }
 
-func newMailbox(sh *shell) screen { return &mailbox{base: newBase(sh)} }
+func newMailbox(sh *shell) screen { return &mailbox{base: newBase(sh), grid: newMailGrid(sh)} }
 
 func (m *mailbox) name() string { return "Mailbox" }
 
@@ -113,6 +114,7 @@ func (m *mailbox) keep(mails []flows.Mail) {
 			}
 		}
 	}
+	m.grid.forget()
 	first := !m.loaded
 	m.mails, m.loaded = mails, true
 	if first || m.sh.screen() == screen(m) {
@@ -131,23 +133,23 @@ func (m *mailbox) click(_, y int) tea.Cmd {
 	return nil
 }
 
+func newMailGrid(sh *shell) *grid[flows.Mail] {
+	return newGrid(sh, "No", func(m *flows.Mail) int64 { return m.Number }, []column[flows.Mail]{
+		{title: "To", rank: 0, min: 16, want: 36, cell: func(k ink, m *flows.Mail) (string, lipgloss.Style) { return clean(m.ToMasked), k.text }},
+		{title: "Subject", rank: 0, min: 16, want: 36, rest: true, cell: func(k ink, m *flows.Mail) (string, lipgloss.Style) { return clean(m.Subject), k.text }},
+		{title: "When", rank: 0, min: 10, want: 10, right: true, cell: func(k ink, m *flows.Mail) (string, lipgloss.Style) { return ago(m.At, k.now), k.dim }},
+	})
+}
+
 func (m *mailbox) draw(w, h int) []string {
 	t := m.sh.theme
-	m.list.show(len(m.mails), h-3)
-	to := max(20, min(40, w/3))
-	subject := w - 3 - 6 - 1 - 10 - 1 - to - 1
-	out := []string{t.dim.Bold(true).Render("  " + fitRight("No", 6) + " " + fit("To", to) + " " + fit("Subject", subject) + " " + fitRight("When", 10))}
-	now := m.sh.now()
-	for i := m.list.top; i < min(len(m.mails), m.list.top+m.list.rows); i++ {
-		mail := m.mails[i]
-		under, mark := func(s lipgloss.Style) lipgloss.Style { return s }, "  "
-		if i == m.list.cur {
-			under, mark = t.row, "▌ "
+	m.list.show(len(m.mails), h-2)
+	out := m.grid.draw(w, h-1, m.list.top, m.list.cur, func(i int) (*flows.Mail, bool) {
+		if i < 0 || i >= len(m.mails) {
+			return nil, false
 		}
-		line := under(t.accentBold).Render(mark) + under(t.dim).Render(fitRight(number(mail.Number), 6)+" ") +
-			under(t.text).Render(fit(clean(mail.ToMasked), to)+" "+fit(clean(mail.Subject), subject)) + under(t.dim).Render(" "+fitRight(ago(mail.At, now), 10))
-		out = append(out, line+under(t.text).Render(spaces(w-lipgloss.Width(line))))
-	}
+		return &m.mails[i], true
+	})
 	if len(m.mails) == 0 {
 		word := "Fetching the mails …"
 		switch {
@@ -156,10 +158,9 @@ func (m *mailbox) draw(w, h int) []string {
 		case m.sh.line.lost:
 			word = "The store does not answer."
 		}
-		return append(out, "", t.dim.Render(fit("  "+word, w)))
-	}
-	for len(out) < h-1 {
-		out = append(out, "")
+		for i, l := range m.sh.dimmed(word, w-4) {
+			out[min(2+i, len(out)-1)] = "  " + l
+		}
 	}
 	return append(out, "  "+t.dim.Render(fit(m.sh.webWords(), w-3)))
 }

@@ -23,13 +23,13 @@ type outbox struct {
 	all     bool // no older letters are left
 	state   int
 	list    cursor
-	goTo    bool // the last one is wanted, once older letters have come
+	grid    *grid[flows.Letter]
 }
 
 // states are those that the outbox can be narrowed to; "" is all.
 var states = []string{"", "due", "sending", "deferred", "refused", "delivered"}
 
-func newOutbox(sh *shell) screen { return &outbox{base: newBase(sh)} }
+func newOutbox(sh *shell) screen { return &outbox{base: newBase(sh), grid: newLetterGrid(sh)} }
 
 func (o *outbox) name() string { return "Outbox" }
 
@@ -96,6 +96,7 @@ func (o *outbox) fetch(after int64, then func([]flows.Letter)) tea.Cmd {
 			return o.sh.fail(err)
 		}
 		o.loaded, o.all = true, len(l) < letterPage
+		o.grid.forget()
 		then(l)
 		return nil
 	})
@@ -142,52 +143,41 @@ func letterState(t *theme, state string) (string, lipgloss.Style) {
 	}
 }
 
+func newLetterGrid(sh *shell) *grid[flows.Letter] {
+	return newGrid(sh, "No", func(l *flows.Letter) int64 { return l.ID }, []column[flows.Letter]{
+		{title: "State", rank: 0, min: 11, want: 11, cell: func(k ink, l *flows.Letter) (string, lipgloss.Style) { return letterState(k.theme, l.State) }},
+		{title: "To", rank: 0, min: 16, want: 30, cell: func(k ink, l *flows.Letter) (string, lipgloss.Style) { return clean(l.ToMasked), k.text }},
+		{title: "Kind", rank: 2, min: 12, want: 14, cell: func(k ink, l *flows.Letter) (string, lipgloss.Style) { return clean(l.Kind), k.text }},
+		{title: "Attempts", rank: 3, min: 8, want: 8, right: true, cell: func(k ink, l *flows.Letter) (string, lipgloss.Style) { return strconv.Itoa(l.Attempts), k.dim }},
+		{title: "Next try", rank: 1, min: 9, want: 9, right: true, cell: cellNextTry},
+		{title: "Server's last words", rank: 5, min: 20, want: 40, rest: true, cell: func(k ink, l *flows.Letter) (string, lipgloss.Style) { return clean(l.Reply), k.dim }},
+	})
+}
+
+func cellNextTry(k ink, l *flows.Letter) (string, lipgloss.Style) {
+	switch {
+	case l.Due == nil || l.State == "delivered" || l.State == "refused":
+		return "", k.dim
+	case !l.Due.After(k.now):
+		return "now", k.dim
+	default:
+		return ago(*l.Due, k.now), k.dim
+	}
+}
+
 func (o *outbox) draw(w, h int) []string {
-	t := o.sh.theme
 	o.list.show(len(o.letters), h-3)
-	const next, kind, fixed = 10, 14, 2 + 7 + 1 + 11 + 1 + 1 + 1 + 8 + 1
-	to := max(18, min(30, (w-fixed-kind-next)/3))
-	words := w - fixed - kind - next - to - 3
-	beside := words >= 16
-	if !beside {
-		to = max(12, w-fixed-kind-next-1)
-	}
-	head := "  " + fitRight("No", 7) + " " + fit("State", 11) + " " + fit("To", to) + " " + fit("Kind", kind) + " " + fitRight("Attempts", 8) + " " + fitRight("Next try", next)
-	if beside {
-		head += "  " + fit("Server's last words", words)
-	}
-	out := []string{t.dim.Bold(true).Render(head)}
-	now := o.sh.now()
-	for i := o.list.top; i < min(len(o.letters), o.list.top+o.list.rows); i++ {
-		l := o.letters[i]
-		under := func(s lipgloss.Style) lipgloss.Style { return s }
-		mark := "  "
-		if i == o.list.cur {
-			under, mark = t.row, "▌ "
+	out := o.grid.draw(w, h-2, o.list.top, o.list.cur, func(i int) (*flows.Letter, bool) {
+		if i < 0 || i >= len(o.letters) {
+			return nil, false
 		}
-		word, style := letterState(t, l.State)
-		due := ""
-		if l.Due != nil && l.State != "delivered" && l.State != "refused" {
-			due = ago(*l.Due, now)
-			if !l.Due.After(now) {
-				due = "now"
-			}
-		}
-		line := under(t.accentBold).Render(mark) + under(t.dim).Render(fitRight(strconv.FormatInt(l.ID, 10), 7)+" ") + under(style).Render(fit(word, 11)) +
-			under(t.text).Render(" "+fit(clean(l.ToMasked), to)+" "+fit(clean(l.Kind), kind)+" ") +
-			under(t.dim).Render(fitRight(strconv.Itoa(l.Attempts), 8)+" "+fitRight(due, next))
-		if beside {
-			line += under(t.dim).Render("  " + fit(clean(l.Reply), words))
-		}
-		out = append(out, line+under(t.text).Render(spaces(w-lipgloss.Width(line))))
-	}
+		return &o.letters[i], true
+	})
 	if len(o.letters) == 0 {
-		return append(out, "", o.nothing())
+		out[min(2, len(out)-1)] = o.nothing()
+		return out
 	}
-	for len(out) < h-2 {
-		out = append(out, "")
-	}
-	return append(out, t.faint.Render("  "+strings.Repeat("─", w-4)), o.foot(w))
+	return append(out, o.sh.theme.faint.Render("  "+strings.Repeat("─", w-4)), o.foot(w))
 }
 
 // foot tells all of the letter under the cursor.

@@ -2,10 +2,7 @@ package tui
 
 import (
 	"strconv"
-	"strings"
 	"time"
-
-	"github.com/charmbracelet/x/ansi"
 
 	"kartotek/flows"
 )
@@ -44,7 +41,7 @@ func (p *preview) build(c flows.Card, v view) []string {
 		name = "Tombstone"
 	}
 	out := []string{t.dim.Render("SubscriberID " + strconv.FormatInt(c.SubscriberID, 10)), ""}
-	for l := range strings.SplitSeq(ansi.Wrap(name, w, ""), "\n") {
+	for _, l := range fold(name, w)[:min(3, len(fold(name, w)))] {
 		out = append(out, t.bold.Render(l))
 	}
 	out = append(out, style.Render(word))

@@ -69,14 +69,12 @@ func (sh *shell) dimmed(s string, w int) []string {
 type results struct {
 	base
 	found flows.Found
-	grid  grid
-	cur   int
-	top   int
-	rows  int
+	grid  *grid[flows.Card]
+	list  cursor
 }
 
 func newResults(sh *shell, found flows.Found) screen {
-	return &results{base: newBase(sh), found: found, grid: newGrid(sh)}
+	return &results{base: newBase(sh), found: found, grid: newCardGrid(sh)}
 }
 
 func (r *results) name() string { return "Search" }
@@ -84,42 +82,34 @@ func (r *results) name() string { return "Search" }
 func (r *results) leave() { r.found = flows.Found{} }
 
 func (r *results) place() string {
-	return number(int64(r.cur+1)) + " of " + plural(int64(len(r.found.Cards)), "card found", "cards found")
+	return number(int64(r.list.cur+1)) + " of " + plural(int64(len(r.found.Cards)), "card found", "cards found")
 }
 
 func (r *results) card() (flows.Card, bool) {
-	if r.cur >= len(r.found.Cards) {
+	if r.list.cur >= len(r.found.Cards) {
 		return flows.Card{}, false
 	}
-	return r.found.Cards[r.cur], true
+	return r.found.Cards[r.list.cur], true
+}
+
+func (r *results) open() tea.Cmd {
+	return r.sh.push(newCard(r.sh, r.found.Cards[r.list.cur], r.found.Given))
 }
 
 func (r *results) actions() []action {
 	table := []action{
-		{Key: "enter", Label: "open", Do: func() tea.Cmd {
-			return r.sh.push(newCard(r.sh, r.found.Cards[r.cur], r.found.Given))
-		}},
+		{Key: "enter", Label: "open", Do: r.open},
 		{Key: "esc", Label: "back", Do: r.sh.back},
 	}
 	table = append(table, r.sh.cardActs(r.card, func() *flows.Given { return r.found.Given })...)
-	return append(table, moves(r.step, func() int { return max(1, r.rows-1) },
-		func() tea.Cmd { return r.step(-len(r.found.Cards)) },
-		func() tea.Cmd { return r.step(len(r.found.Cards)) })...)
+	return append(table, r.list.moves()...)
 }
 
-func (r *results) step(n int) tea.Cmd {
-	r.cur = max(0, min(r.cur+n, len(r.found.Cards)-1))
-	return nil
-}
-
-func (r *results) wheel(n int) tea.Cmd { return r.step(n) }
+func (r *results) wheel(n int) tea.Cmd { return r.list.step(n) }
 
 func (r *results) click(_, y int) tea.Cmd {
-	if i := r.top + y - 1; y > 0 && i < len(r.found.Cards) {
-		if i == r.cur {
-			return r.sh.push(newCard(r.sh, r.found.Cards[i], r.found.Given))
-		}
-		r.cur = i
+	if r.list.click(y, 1) {
+		return r.open()
 	}
 	return nil
 }
@@ -135,9 +125,8 @@ func (r *results) patch(c flows.Card) tea.Cmd {
 }
 
 func (r *results) draw(w, h int) []string {
-	r.rows = h - 1
-	r.top = max(r.cur-r.rows+1, min(r.top, r.cur))
-	return r.grid.draw(w, h, r.top, r.cur, func(i int) (*flows.Card, bool) {
+	r.list.show(len(r.found.Cards), h-1)
+	return r.grid.draw(w, h, r.list.top, r.list.cur, func(i int) (*flows.Card, bool) {
 		if i < 0 || i >= len(r.found.Cards) {
 			return nil, false
 		}

@@ -89,6 +89,11 @@ func (sh *shell) ping() tea.Cmd {
 	})
 }
 
+// contacts is how many contacts can be browsed: tombstones can't.
+func (sh *shell) contacts() int64 {
+	return sh.counts.Contacts() - sh.counts.ByPermission[flows.Deleted]
+}
+
 // fetchLists keeps the lists at hand for filters and overlays.
 func (sh *shell) fetchLists() tea.Cmd {
 	return read(sh, sh.own, "lists", sh.Desk.Lists, func(l []flows.List, err error) tea.Cmd {

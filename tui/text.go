@@ -107,7 +107,19 @@ func wrap(s string, w int) []string {
 	var out []string
 	for line := range strings.SplitSeq(strings.ReplaceAll(s, "\r\n", "\n"), "\n") {
 		line = strings.TrimRight(clean(line), " ")
-		out = append(out, strings.Split(ansi.Wrap(line, max(w, 1), " "), "\n")...)
+		out = append(out, fold(line, w)...)
+	}
+	return out
+}
+
+// fold breaks one clean line at its words, or where a word is too long.
+func fold(s string, w int) []string {
+	var out []string
+	for line := range strings.SplitSeq(ansi.Wrap(s, max(w, 1), ""), "\n") {
+		if ansi.StringWidth(line) > w { // Wrap overlooks a space ahead of a long word
+			line = ansi.Hardwrap(line, max(w, 2), true)
+		}
+		out = append(out, strings.Split(line, "\n")...)
 	}
 	return out
 }

@@ -12,7 +12,7 @@ func (sh *shell) welcome(w, h int) []string {
 	out = append(out, sh.dimmed("The card index of the people on your lists: who they are, what they agreed to, when and from where. It is empty still.", wide)...)
 	out = append(out, "")
 	if sh.work != nil {
-		out = append(out, sh.work.draw(sh, wide))
+		out = append(out, sh.dimmed("The first contacts are on their way: the line below tells how far they are. Look around meanwhile, it goes on by itself.", wide)...)
 	} else {
 		key := func(k, words string) string { return t.accentBold.Render(fit(k, 4)) + t.text.Render(words) }
 		out = append(out,

@@ -27,6 +27,15 @@ type work struct {
 	progress atomic.Pointer[flows.ImportProgress]
 	stop     context.CancelFunc
 	stopping bool
+	again    func(fault string) tea.Cmd // asks anew when it did not even begin
+}
+
+// mayImport is the reason why nothing can be imported now, or "".
+func (sh *shell) mayImport() string {
+	if why := sh.Desk.Why(sh.Actor, "import", flows.Card{}); why != "" {
+		return why
+	}
+	return sh.idle()
 }
 
 // idle is the reason why nothing else that takes long can begin.
@@ -69,11 +78,10 @@ func (sh *shell) ended(w *work, r flows.ImportResult, err error) tea.Cmd {
 	case w.stopping && (err == nil || errors.Is(err, context.Canceled)):
 		return sh.say(warning, "the "+w.noun+" was stopped; what is done stays. "+sums)
 	case err != nil:
-		said := "the " + w.noun + " ended early: " + reason(err)
-		if r.Stopped > 0 {
-			said += "; every line before line " + number(r.Stopped) + " is done, and it can simply be run again"
+		if w.again != nil && r.Read == 0 {
+			return w.again(reason(err))
 		}
-		return tea.Batch(sh.say(failed, said), sh.result(w, r, said))
+		return tea.Batch(sh.fail(err), sh.result(r, reason(err)))
 	case w.noun == "sample":
 		return sh.say(done, plural(r.Added, "sample contact", "sample contacts")+" loaded")
 	}
@@ -81,11 +89,11 @@ func (sh *shell) ended(w *work, r flows.ImportResult, err error) tea.Cmd {
 	if r.DryRun {
 		verb = "tried out, nothing was changed; "
 	}
-	return tea.Batch(sh.say(done, verb+sums), sh.result(w, r, ""))
+	return tea.Batch(sh.say(done, verb+sums), sh.result(r, ""))
 }
 
 // result shows the sums of an import until it is closed.
-func (sh *shell) result(w *work, r flows.ImportResult, fault string) tea.Cmd {
+func (sh *shell) result(r flows.ImportResult, fault string) tea.Cmd {
 	title := "Imported"
 	switch {
 	case fault != "":
@@ -115,6 +123,9 @@ func (sh *shell) result(w *work, r flows.ImportResult, fault string) tea.Cmd {
 				note = row.note
 			}
 			out = append(out, t.dim.Render(fit(row.name, 10))+t.bold.Render(fitRight(number(row.n), 11))+"  "+t.dim.Render(note))
+		}
+		if r.Earlier > 0 {
+			out = append(out, "", t.dim.Render("An earlier run had stopped after line "+number(r.Earlier)+"; this one went through the whole file."))
 		}
 		if r.Report != "" {
 			out = append(out, "", t.dim.Render("The report, line numbers only:"))
@@ -216,9 +227,14 @@ func (sh *shell) askImport() tea.Cmd {
 		}
 		o := flows.ImportOptions{List: list, Confirmed: f.fields[2].picked == 1, DryRun: f.fields[3].picked == 1}
 		sh.close(f)
-		return sh.begin("import", "Importing "+clean(filepath.Base(path)), func(ctx context.Context, tell func(flows.ImportProgress)) (flows.ImportResult, error) {
+		cmd := sh.begin("import", "Importing "+clean(filepath.Base(path)), func(ctx context.Context, tell func(flows.ImportProgress)) (flows.ImportResult, error) {
 			return sh.Desk.Import(ctx, sh.Actor, atHome(path), o, tell)
 		})
+		sh.work.again = func(fault string) tea.Cmd {
+			f.fault = fault
+			return sh.openForm(f)
+		}
+		return cmd
 	}
 	return sh.openForm(f)
 }
