@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -29,9 +30,11 @@ type Direct struct {
 	mx       *exchangers
 	policy   *tlsPolicy
 	helo     string
-	port     string
-	door     door // what all doors have in common
-	deaf     func(netip.Addr) bool
+	// The ports of SMTP and of the servers of policies.
+	port, httpsPort string
+
+	door door // what all doors have in common
+	deaf func(netip.Addr) bool
 
 	mu    sync.Mutex
 	pools map[poolKey]*hostPool
@@ -62,7 +65,7 @@ func WithResolver(r Resolver) DirectOption { return func(d *Direct) { d.resolver
 func WithHelo(name string) DirectOption { return func(d *Direct) { d.helo = name } }
 
 // WithRequiredTLS demands encryption and a certificate of the server's name for mail to these domains; "*" stands
-// for all. The default is to encrypt where the server offers it.
+// for all. The default is what the domain asks for by MTA-STS, and else to encrypt where the server offers it.
 func WithRequiredTLS(domains ...string) DirectOption {
 	return func(d *Direct) { d.policy.require(domains) }
 }
@@ -70,7 +73,7 @@ func WithRequiredTLS(domains ...string) DirectOption {
 // NewDirect makes the route. The error says that this machine's name can't be used to introduce us.
 func NewDirect(opts ...DirectOption) (*Direct, error) {
 	d := &Direct{
-		resolver: net.DefaultResolver, policy: &tlsPolicy{}, port: "25", deaf: neverMail,
+		resolver: net.DefaultResolver, policy: &tlsPolicy{}, port: "25", httpsPort: "443", deaf: neverMail,
 		door: door{patience: usualPatience}, pools: map[poolKey]*hostPool{},
 	}
 	d.door.patience.dial = time.Minute // for several addresses
@@ -88,6 +91,9 @@ func NewDirect(opts ...DirectOption) (*Direct, error) {
 		d.helo, d.door.helo = name, name
 	}
 	d.mx = newExchangers(d.resolver, d.helo)
+	d.policy.sts = newSTS(d.resolver, stsClient(func(ctx context.Context, host string) (net.Conn, error) {
+		return d.dial(ctx, host, d.httpsPort)
+	}, d.door.roots))
 	return d, nil
 }
 
@@ -106,8 +112,19 @@ func (d *Direct) Deliver(ctx context.Context, l Letter) Verdict {
 	if no != nil {
 		return no.complete(nil, "", l.To)
 	}
-	level := d.policy.level(domain)
-	hosts = hosts[:min(len(hosts), maxHosts)]
+	demand := d.policy.demand(ctx, domain)
+	if demand.allows != nil {
+		hosts = slices.DeleteFunc(hosts, func(h string) bool { return !demand.allows(h) })
+	}
+	if len(hosts) == 0 {
+		v := Verdict{State: Deferred, Enhanced: "4.7.0", Reply: "the domain's MTA-STS policy allows none of its servers"}
+		return v.complete(nil, "", l.To)
+	}
+	return d.descend(ctx, hosts[:min(len(hosts), maxHosts)], demand.level, par)
+}
+
+// descend goes down the list of servers.
+func (d *Direct) descend(ctx context.Context, hosts []string, level tlsLevel, par parcel) Verdict {
 	var last Verdict
 	nowhere := 0
 	for i, host := range hosts {
@@ -153,7 +170,7 @@ func (d *Direct) enter(key poolKey) *hostPool {
 		}
 		own := d.door
 		own.name, own.level = key.host, key.level
-		own.dial = func(ctx context.Context) (net.Conn, error) { return d.dial(ctx, key.host) }
+		own.dial = func(ctx context.Context) (net.Conn, error) { return d.dial(ctx, key.host, d.port) }
 		p = &hostPool{pool: pool{door: &own, host: key.host}, slots: make(chan struct{}, maxConns)}
 		d.pools[key] = p
 	}
@@ -177,7 +194,7 @@ func (d *Direct) forget() {
 }
 
 // dial tries the addresses of a host, of IPv6 and IPv4 in turn, until one answers.
-func (d *Direct) dial(ctx context.Context, host string) (net.Conn, error) {
+func (d *Direct) dial(ctx context.Context, host, port string) (net.Conn, error) {
 	found, err := d.resolver.LookupIPAddr(ctx, host+".")
 	if err != nil {
 		return nil, fmt.Errorf("look up the server: %w", err)
@@ -186,7 +203,7 @@ func (d *Direct) dial(ctx context.Context, host string) (net.Conn, error) {
 	for _, addr := range alternate(found, d.deaf) {
 		var dialer net.Dialer
 		within, cancel := context.WithTimeout(ctx, addrTime)
-		conn, dialErr := dialer.DialContext(within, "tcp", net.JoinHostPort(addr.String(), d.port))
+		conn, dialErr := dialer.DialContext(within, "tcp", net.JoinHostPort(addr.String(), port))
 		cancel()
 		if dialErr == nil {
 			return conn, nil

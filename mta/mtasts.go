@@ -1,0 +1,239 @@
+package mta
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"io"
+	"mime"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/foxcpp/go-mtasts"
+)
+
+const (
+	// policyTime bounds fetching a policy, from the question to the last byte (RFC 8461 section 3.3 suggests a minute;
+	// a letter is waiting).
+	policyTime = 20 * time.Second
+	// maxPolicy is the size in bytes of a policy that is read (RFC 8461 section 3.2 leaves the limit to us).
+	maxPolicy = 64 << 10
+	// maxPolicyAge is the longest max_age of RFC 8461 section 3.2, in seconds.
+	maxPolicyAge = 31557600
+	// policyAsked is how long a domain's answer stands before its TXT record is looked up again.
+	policyAsked = 5 * time.Minute
+)
+
+var errPolicy = errors.New("the domain's MTA-STS policy is malformed")
+
+// stsPolicies knows which domains demand encryption by MTA-STS (RFC 8461). go-mtasts holds the rules of caching; the
+// fetching is ours, bounded, for its own reads without limit what a stranger's server sends.
+type stsPolicies struct {
+	cache mtasts.Cache
+	now   func() time.Time
+
+	mu    sync.Mutex
+	asked map[string]stsAnswer
+}
+
+type stsAnswer struct {
+	until  time.Time
+	policy *mtasts.Policy // nil for none
+}
+
+func newSTS(r Resolver, client *http.Client) *stsPolicies {
+	s := &stsPolicies{now: time.Now, asked: map[string]stsAnswer{}}
+	s.cache = mtasts.Cache{Store: newPolicyStore(), Resolver: absolute{r}}
+	s.cache.DownloadPolicy = func(domain string) (*mtasts.Policy, error) { return fetchPolicy(client, domain) }
+	return s
+}
+
+// stsClient fetches policies over connections that dial makes. A redirect is an error (RFC 8461 section 3.3).
+func stsClient(dial func(ctx context.Context, host string) (net.Conn, error), roots *x509.CertPool) *http.Client {
+	return &http.Client{
+		Timeout:       policyTime,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		Transport: &http.Transport{
+			DialContext: func(ctx context.Context, _, addr string) (net.Conn, error) {
+				host, _, err := net.SplitHostPort(addr)
+				if err != nil {
+					return nil, err
+				}
+				return dial(ctx, host)
+			},
+			TLSClientConfig:        &tls.Config{RootCAs: roots},
+			MaxResponseHeaderBytes: maxPolicy,
+			DisableKeepAlives:      true,
+		},
+	}
+}
+
+// enforced returns the policy that a domain enforces, nil if it has none, or one in testing. Trouble with finding out
+// counts as having none, unless a policy found earlier still holds (RFC 8461 section 5.1).
+func (s *stsPolicies) enforced(ctx context.Context, domain string) *mtasts.Policy {
+	s.mu.Lock()
+	answer, ok := s.asked[domain]
+	s.mu.Unlock()
+	if !ok || s.now().After(answer.until) {
+		ctx, cancel := context.WithTimeout(ctx, policyTime)
+		defer cancel()
+		policy, err := s.cache.Get(ctx, domain)
+		if err != nil && !mtasts.IsNoPolicy(err) {
+			return nil // not an answer that may stand
+		}
+		answer = stsAnswer{until: s.now().Add(policyAsked), policy: policy}
+		s.mu.Lock()
+		if len(s.asked) >= maxDomains {
+			clear(s.asked) // costs look-ups only: policies are kept in the store
+		}
+		s.asked[domain] = answer
+		s.mu.Unlock()
+	}
+	if answer.policy == nil || answer.policy.Mode != mtasts.ModeEnforce {
+		return nil
+	}
+	return answer.policy
+}
+
+// allowed tells whether a policy names the host, in A-labels; "*" stands for one label (RFC 8461 section 4.1).
+// go-mtasts has a Match, which such a label makes panic.
+func allowed(policy *mtasts.Policy, host string) bool {
+	_, parent, _ := strings.Cut(host, ".")
+	for _, pattern := range policy.MX {
+		want, wild := strings.CutPrefix(pattern, "*.")
+		want, err := domainASCII(want)
+		if err == nil && (!wild && want == host || wild && want == parent) {
+			return true
+		}
+	}
+	return false
+}
+
+// absolute asks for full names only, never within a search domain.
+type absolute struct{ Resolver }
+
+func (a absolute) LookupTXT(ctx context.Context, name string) ([]string, error) {
+	records, err := a.Resolver.LookupTXT(ctx, name+".")
+	// Other TXT records at that name are no policies (RFC 8461 section 3.1).
+	var policies []string
+	for _, r := range records {
+		if strings.HasPrefix(r, "v=STSv1;") {
+			policies = append(policies, r)
+		}
+	}
+	return policies, err
+}
+
+func fetchPolicy(client *http.Client, domain string) (*mtasts.Policy, error) {
+	resp, err := client.Get("https://mta-sts." + domain + "/.well-known/mta-sts.txt")
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	kind, _, err := mime.ParseMediaType(resp.Header.Get("Content-Type"))
+	if err != nil || resp.StatusCode != http.StatusOK || kind != "text/plain" {
+		return nil, errPolicy
+	}
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxPolicy+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(body) > maxPolicy {
+		return nil, errPolicy
+	}
+	return parsePolicy(string(body))
+}
+
+// parsePolicy reads a policy by RFC 8461 section 3.2: fields that are not known are skipped, and of a field that may
+// stand once the first counts.
+func parsePolicy(text string) (*mtasts.Policy, error) {
+	fields := map[string]string{}
+	policy := &mtasts.Policy{}
+	lines := bufio.NewScanner(strings.NewReader(text))
+	for lines.Scan() {
+		key, value, ok := strings.Cut(lines.Text(), ":")
+		key, value = strings.TrimSpace(key), strings.TrimSpace(value)
+		if !ok {
+			if key == "" {
+				continue
+			}
+			return nil, errPolicy
+		}
+		if key == "mx" {
+			policy.MX = append(policy.MX, strings.ToLower(value))
+		} else if _, twice := fields[key]; !twice {
+			fields[key] = value
+		}
+	}
+	age, err := strconv.ParseUint(fields["max_age"], 10, 32)
+	if err != nil || lines.Err() != nil || fields["version"] != "STSv1" {
+		return nil, errPolicy
+	}
+	policy.MaxAge = int(min(age, maxPolicyAge))
+	policy.Mode = mtasts.Mode(fields["mode"])
+	switch policy.Mode {
+	case mtasts.ModeNone:
+		return policy, nil
+	case mtasts.ModeEnforce, mtasts.ModeTesting:
+		if len(policy.MX) > 0 {
+			return policy, nil
+		}
+	}
+	return nil, errPolicy
+}
+
+// policyStore keeps policies in memory, a bounded number of them.
+type policyStore struct {
+	mu   sync.Mutex
+	kept map[string]keptPolicy
+}
+
+type keptPolicy struct {
+	id      string
+	fetched time.Time
+	policy  *mtasts.Policy
+}
+
+func newPolicyStore() *policyStore { return &policyStore{kept: map[string]keptPolicy{}} }
+
+// List names the domains whose policies are kept.
+func (s *policyStore) List() ([]string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var domains []string
+	for d := range s.kept {
+		domains = append(domains, d)
+	}
+	return domains, nil
+}
+
+// Store keeps a policy; when too many are kept, another one goes.
+func (s *policyStore) Store(domain, id string, fetched time.Time, policy *mtasts.Policy) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for d := range s.kept {
+		if len(s.kept) < maxDomains {
+			break
+		}
+		delete(s.kept, d)
+	}
+	s.kept[domain] = keptPolicy{id, fetched, policy}
+	return nil
+}
+
+// Load returns a policy kept earlier.
+func (s *policyStore) Load(domain string) (id string, fetched time.Time, policy *mtasts.Policy, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	k, ok := s.kept[domain]
+	if !ok {
+		return "", time.Time{}, nil, mtasts.ErrNoPolicy
+	}
+	return k.id, k.fetched, k.policy, nil
+}
