@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 
 	"golang.org/x/sync/errgroup"
 
@@ -125,7 +124,7 @@ func (im *importer) openReport() error {
 		return fmt.Errorf("making the reports directory: %w", err)
 	}
 	var err error
-	im.report, err = newReport(filepath.Join(dir, "import-"+im.s.now().UTC().Format("20060102T150405.000")+".csv"))
+	im.report, err = newReport(dir, "import-"+im.s.now().UTC().Format("20060102T150405")+"-*.csv")
 	return err
 }
 

@@ -11,14 +11,25 @@ import (
 )
 
 // Capture keeps a mail that the capture route took, sealed. It is what the
-// capture route hands every message to.
+// capture route hands every message to. A mail to somebody who was erased or
+// forgotten while it was on its way is taken and not kept.
 func (s *Service) Capture(ctx context.Context, _, to string, data []byte) error {
 	address, err := store.ParseDisplay(to)
 	if err != nil {
 		return fmt.Errorf("keeping a captured mail: %w", err)
 	}
 	return s.store.InTx(ctx, func(tx *store.Tx) error {
-		_, err := tx.AddCaptured(ctx, address, store.At(s.now()), data)
+		now := store.At(s.now())
+		c, err := known(ctx, tx, address)
+		if err != nil || c == nil {
+			return err
+		}
+		if c.Permission == Deleted {
+			if until, err := tx.WaitingUntil(ctx, c.SubscriberID, now); err != nil || until == 0 {
+				return err
+			}
+		}
+		_, err = tx.AddCaptured(ctx, address, now, data)
 		return err
 	})
 }

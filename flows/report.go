@@ -18,13 +18,13 @@ type report struct {
 	csv  *csv.Writer
 }
 
-func newReport(path string) (*report, error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+func newReport(dir, pattern string) (*report, error) {
+	f, err := os.CreateTemp(dir, pattern) // mode 0600
 	if err != nil {
 		return nil, fmt.Errorf("making the report: %w", err)
 	}
 	buf := bufio.NewWriter(f)
-	r := &report{path: path, file: f, buf: buf, csv: csv.NewWriter(buf)}
+	r := &report{path: f.Name(), file: f, buf: buf, csv: csv.NewWriter(buf)}
 	return r, r.csv.Write([]string{"line", "outcome", "reason"})
 }
 

@@ -262,6 +262,7 @@ func TestEraseTakesExportsAndLettersAway(t *testing.T) {
 	if d.must(err); len(rows) != 0 {
 		t.Errorf("%d letters left", len(rows))
 	}
+	d.must(d.Capture(t.Context(), "", marie, []byte("Subject: x\r\n\r\nwas on its way\r\n")))
 	if mails, err := d.Mailbox(t.Context(), anna, 10); err != nil || len(mails) != 0 {
 		t.Errorf("%d captured mails left, %v", len(mails), err)
 	}
