@@ -111,12 +111,12 @@ func (it *item) times(imported store.Micros) (signedUp, confirmed store.Micros) 
 func (it *item) acts(list string, a Actor) (signUp, confirm store.EvidenceAct) {
 	note := func(given time.Time) string {
 		if given.IsZero() {
-			return "imported without the time of this act"
+			return "imported by " + a.Name + ", without the time of this act"
 		}
-		return "imported"
+		return "imported by " + a.Name
 	}
-	signUp = store.EvidenceAct{IP: it.signIP, List: list, By: a.Name, Note: note(it.signedUp)}
-	return signUp, store.EvidenceAct{IP: it.confIP, List: list, By: a.Name, Note: note(it.confirm)}
+	signUp = store.EvidenceAct{IP: it.signIP, List: list, Note: note(it.signedUp)}
+	return signUp, store.EvidenceAct{IP: it.confIP, List: list, Note: note(it.confirm)}
 }
 
 // prepareNew seals the rows of a contact that is confirmed elsewhere.

@@ -114,9 +114,12 @@ func (g *generator) history(b []byte) []byte {
 // email appends an address that carries the contact's number, so that none
 // comes twice.
 func (g *generator) email(b []byte, first, last name, i int) []byte {
-	if g.rnd.IntN(500) == 0 {
+	switch beyond := g.rnd.IntN(500) == 0; {
+	case len(first.ascii)+len(last.ascii) > 54:
+		b = append(b, first.ascii[0]) // a local part has 64 octets at most, RFC 5321 section 4.5.3.1.1
+	case beyond:
 		b = append(b, first.lower...) // an address beyond ASCII, RFC 6531
-	} else {
+	default:
 		b = append(b, first.ascii...)
 	}
 	b = append(append(b, '.'), last.ascii...)

@@ -52,6 +52,15 @@ func TestSeed(t *testing.T) {
 	}
 }
 
+func TestLocalPartsAreValid(t *testing.T) {
+	_, _, records := write(t, 20_000, 1)
+	for _, r := range records {
+		if local, _, _ := strings.Cut(r[0], "@"); len(local) > 64 {
+			t.Errorf("a local part of %d octets: %s", len(local), local)
+		}
+	}
+}
+
 func TestNumber(t *testing.T) {
 	for _, n := range []int{0, 1, 2000} {
 		if _, _, records := write(t, n, 7); len(records) != n {
