@@ -34,7 +34,7 @@ type Capture struct {
 }
 
 // NewCapture starts the server. keep gets each message, with CRLF line ends, before it is acknowledged: when it
-// fails the letter is deferred, and the error's text is in the verdict.
+// fails the letter is deferred, and the error's text is in the verdict. It is called by several goroutines at once.
 func NewCapture(keep func(ctx context.Context, from, to string, data []byte) error) (*Capture, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

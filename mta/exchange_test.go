@@ -1,6 +1,8 @@
 package mta
 
 import (
+	"bytes"
+	"context"
 	"strings"
 	"testing"
 
@@ -110,6 +112,42 @@ func TestBrokenServers(t *testing.T) {
 			r := relayTo(t, scripted(t, tt.serve))
 			hurry(r)
 			checkVerdict(t, deliver(t, r, testLetter()), Deferred, tt.code, tt.enhanced, tt.words)
+		})
+	}
+}
+
+// A server that takes the message and then stops reading: each block of the body has its own time.
+func TestBodyStalls(t *testing.T) {
+	r := relayTo(t, scripted(t, func(c *scriptConn) {
+		c.welcome()
+		c.accept()
+		c.stall(t)
+	}))
+	hurry(r)
+	l := testLetter()
+	l.Data = append(l.Data, bytes.Repeat([]byte("more than any buffer on the way holds\r\n"), 1<<19)...)
+	checkVerdict(t, deliver(t, r, l), Deferred, 0, "4.4.2", "while sending the message: the server took too long")
+}
+
+// The end of the context breaks off whatever is being waited for, and the verdict says so.
+func TestBrokenOff(t *testing.T) {
+	for name, serve := range map[string]func(c *scriptConn, reached func()){
+		"before the greeting": func(_ *scriptConn, reached func()) { reached() },
+		"in the envelope":     func(c *scriptConn, reached func()) { c.welcome(); c.until("MAIL"); reached() },
+		"in the handshake": func(c *scriptConn, reached func()) {
+			c.welcome("STARTTLS")
+			c.until("START")
+			c.say("220 go")
+			reached()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(context.Background())
+			r := relayTo(t, scripted(t, func(c *scriptConn) { serve(c, cancel); c.stall(t) }))
+			v := r.Deliver(ctx, testLetter())
+			if v.State != Deferred || !strings.Contains(v.Reply, "broken off, for the sender is stopping") {
+				t.Errorf("got %s %q", v.State, v.Reply)
+			}
 		})
 	}
 }

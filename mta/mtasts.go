@@ -35,8 +35,10 @@ var errPolicy = errors.New("the domain's MTA-STS policy is malformed")
 // stsPolicies knows which domains demand encryption by MTA-STS (RFC 8461). go-mtasts holds the rules of caching; the
 // fetching is ours, bounded, for its own reads without limit what a stranger's server sends.
 type stsPolicies struct {
-	cache mtasts.Cache
-	now   func() time.Time
+	resolver Resolver
+	client   *http.Client
+	store    *policyStore
+	now      func() time.Time
 
 	mu    sync.Mutex
 	asked map[string]stsAnswer
@@ -48,16 +50,14 @@ type stsAnswer struct {
 }
 
 func newSTS(r Resolver, client *http.Client) *stsPolicies {
-	s := &stsPolicies{now: time.Now, asked: map[string]stsAnswer{}}
-	s.cache = mtasts.Cache{Store: newPolicyStore(), Resolver: absolute{r}}
-	s.cache.DownloadPolicy = func(domain string) (*mtasts.Policy, error) { return fetchPolicy(client, domain) }
-	return s
+	return &stsPolicies{
+		resolver: r, client: client, store: newPolicyStore(), now: time.Now, asked: map[string]stsAnswer{},
+	}
 }
 
 // stsClient fetches policies over connections that dial makes. A redirect is an error (RFC 8461 section 3.3).
 func stsClient(dial func(ctx context.Context, host string) (net.Conn, error), roots *x509.CertPool) *http.Client {
 	return &http.Client{
-		Timeout:       policyTime,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Transport: &http.Transport{
 			DialContext: func(ctx context.Context, _, addr string) (net.Conn, error) {
@@ -83,7 +83,9 @@ func (s *stsPolicies) enforced(ctx context.Context, domain string) *mtasts.Polic
 	if !ok || s.now().After(answer.until) {
 		ctx, cancel := context.WithTimeout(ctx, policyTime)
 		defer cancel()
-		policy, err := s.cache.Get(ctx, domain)
+		cache := mtasts.Cache{Store: s.store, Resolver: absolute{s.resolver}}
+		cache.DownloadPolicy = func(domain string) (*mtasts.Policy, error) { return fetchPolicy(ctx, s.client, domain) }
+		policy, err := cache.Get(ctx, domain)
 		if err != nil && !mtasts.IsNoPolicy(err) {
 			return nil // not an answer that may stand
 		}
@@ -130,8 +132,13 @@ func (a absolute) LookupTXT(ctx context.Context, name string) ([]string, error) 
 	return policies, err
 }
 
-func fetchPolicy(client *http.Client, domain string) (*mtasts.Policy, error) {
-	resp, err := client.Get("https://mta-sts." + domain + "/.well-known/mta-sts.txt")
+func fetchPolicy(ctx context.Context, client *http.Client, domain string) (*mtasts.Policy, error) {
+	url := "https://mta-sts." + domain + "/.well-known/mta-sts.txt"
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := client.Do(req)
 	if err != nil {
 		return nil, err
 	}

@@ -32,6 +32,7 @@ type message struct {
 // receiver is a go-smtp server that keeps what it takes; its hooks make it misbehave.
 type receiver struct {
 	addr             string // where it listens; a free port of 127.0.0.1 unless set before
+	implicit         bool   // TLS from the first byte
 	mail, rcpt, data func() error
 
 	mu       sync.Mutex
@@ -61,8 +62,7 @@ func startReceiver(t *testing.T, r *receiver, configure ...func(*smtp.Server)) *
 		t.Fatal(err)
 	}
 	r.addr = l.Addr().String()
-	if srv.LMTP { // stands for implicit TLS, which is a matter of the listener
-		srv.LMTP = false
+	if r.implicit {
 		l = tls.NewListener(l, srv.TLSConfig)
 		srv.TLSConfig = nil
 	}
@@ -221,6 +221,9 @@ type scriptConn struct {
 func (c *scriptConn) say(lines ...string) {
 	_, _ = c.Write([]byte(strings.Join(lines, "\r\n") + "\r\n"))
 }
+
+// stall neither reads nor writes until the test is over.
+func (c *scriptConn) stall(t *testing.T) { <-t.Context().Done() }
 
 // until reads lines up to the first that begins with one of prefixes, and returns it; "" at the end.
 func (c *scriptConn) until(prefixes ...string) string {

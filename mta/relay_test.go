@@ -97,9 +97,6 @@ func leaf(t *testing.T, cert tls.Certificate) *x509.Certificate {
 	return c
 }
 
-// implicit makes the receiver's listener speak TLS from the first byte.
-func implicit(s *smtp.Server) { s.LMTP = true }
-
 func TestRelayTLS(t *testing.T) {
 	valid, roots := certificate(t, "127.0.0.1", time.Now().Add(time.Hour))
 	expired, _ := certificate(t, "127.0.0.1", time.Now().Add(-time.Hour))
@@ -116,21 +113,21 @@ func TestRelayTLS(t *testing.T) {
 		enhanced, words     string
 	}{
 		{"STARTTLS and login", "smtp://", login, []func(*smtp.Server){withTLS(valid)}, &loggedIn, 250, "2.0.0", "OK"},
-		{"implicit TLS and login", "smtps://", login, []func(*smtp.Server){withTLS(valid), implicit}, &loggedIn, 250, "2.0.0", "OK"},
-		{"implicit TLS", "smtps://", "", []func(*smtp.Server){withTLS(valid), implicit}, &inTLS, 250, "2.0.0", "OK"},
+		{"implicit TLS and login", "smtps://", login, []func(*smtp.Server){withTLS(valid)}, &loggedIn, 250, "2.0.0", "OK"},
+		{"implicit TLS", "smtps://", "", []func(*smtp.Server){withTLS(valid)}, &inTLS, 250, "2.0.0", "OK"},
 		{"encrypted where offered", "smtp://", "", []func(*smtp.Server){withTLS(other)}, &inTLS, 250, "2.0.0", "OK"},
 		{"wrong password", "smtp://", "kartotek:no@", []func(*smtp.Server){withTLS(valid)}, nil, 535, "5.7.8", "failed"},
 		{"login without STARTTLS", "smtp://", login, nil, nil, 0, "4.7.5", "no TLS"},
 		{"login, certificate expired", "smtp://", login, []func(*smtp.Server){withTLS(expired)}, nil, 0, "4.7.5", "can't be trusted"},
 		{"login, certificate of another", "smtp://", login, []func(*smtp.Server){withTLS(other)}, nil, 0, "4.7.5", "can't be trusted"},
-		{"implicit TLS, certificate of another", "smtps://", "", []func(*smtp.Server){withTLS(other), implicit}, nil, 0, "4.7.5", "can't be trusted"},
+		{"implicit TLS, certificate of another", "smtps://", "", []func(*smtp.Server){withTLS(other)}, nil, 0, "4.7.5", "can't be trusted"},
 		{"implicit TLS asked of a clear server", "smtps://", "", nil, nil, 0, "4.7.5", "handshake failed"},
 	}
 	roots.AddCert(leaf(t, expired)) // so that only its age speaks against it
 	roots.AddCert(leaf(t, other))   // and only its name
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			rcv := startReceiver(t, &receiver{}, tt.server...)
+			rcv := startReceiver(t, &receiver{implicit: tt.scheme == "smtps://" && tt.server != nil}, tt.server...)
 			r := relayURL(t, tt.scheme+tt.login+rcv.addr)
 			r.pool.door.roots = roots
 			v := deliver(t, r, testLetter())
