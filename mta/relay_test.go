@@ -15,16 +15,18 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestNewRelay(t *testing.T) {
-	dir := t.TempDir()
-	file := func(name, content string) string {
-		path := filepath.Join(dir, name)
-		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return path
+// passwordFile writes one and returns its path.
+func passwordFile(t *testing.T, content string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "password")
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
 	}
-	good, empty, two := file("good", "s3cret@/:\n"), file("empty", "\n"), file("two", "a\nb\n")
+	return path
+}
+
+func TestNewRelay(t *testing.T) {
+	good := passwordFile(t, "s3cret@/:\n")
 	type seen struct {
 		Addr, Name, User, Password string
 		Implicit                   bool
@@ -33,54 +35,58 @@ func TestNewRelay(t *testing.T) {
 	tests := []struct {
 		url  string
 		want seen
-		err  string
 	}{
-		{url: "smtp://u:s3cret%40%2F%3A@smtp.example.com", want: seen{"smtp.example.com:587", "smtp.example.com", "u", "s3cret@/:", false, tlsRequired}},
-		{url: "smtps://u:p@SMTP.example.com", want: seen{"smtp.example.com:465", "smtp.example.com", "u", "p", true, tlsRequired}},
-		{url: "smtps://host:4650/", want: seen{"host:4650", "host", "", "", true, tlsRequired}},
-		{url: "smtp://127.0.0.1:2525", want: seen{"127.0.0.1:2525", "127.0.0.1", "", "", false, tlsOpportunistic}},
-		{url: "smtp://[::1]:25", want: seen{"[::1]:25", "::1", "", "", false, tlsOpportunistic}},
-		{url: "smtp://u@h?password-file=" + good, want: seen{"h:587", "h", "u", "s3cret@/:", false, tlsRequired}},
-		{url: "", err: "write its address as"},
-		{url: "smtp.example.com:587", err: "write its address as"},
-		{url: "smtp://u:s3cret%zz@h", err: "write its address as"},
-		{url: "smtp://u:s3cret/x@h", err: "write its address as"},
-		{url: "smtp://u:s3cret#x@h", err: "write its address as"},
-		{url: "smtp://u:p@h/s3cret", err: "write its address as"},
-		{url: "http://u:s3cret@h", err: "begin with smtp://"},
-		{url: "smtp://u:s3cret@h:0", err: "port"},
-		{url: "smtp://u:s3cret@h:99999", err: "port"},
-		{url: "smtp://u:s3cret@-bad-", err: "neither a name nor an IP"},
-		{url: "smtp://u@h", err: "needs a password"},
-		{url: "smtp://:s3cret@h", err: "user name"},
-		{url: "smtp://h?password-file=" + good, err: "user name"},
-		{url: "smtp://u:s3cret@h?password-file=" + good, err: "not both"},
-		{url: "smtp://u:s3cret@h?tls=none", err: "one setting only"},
-		{url: "smtp://u@h?password-file=" + filepath.Join(dir, "none"), err: "no such file"},
-		{url: "smtp://u@h?password-file=" + empty, err: "on one line"},
-		{url: "smtp://u@h?password-file=" + two, err: "on one line"},
+		{"smtp://u:s3cret%40%2F%3A@smtp.example.com", seen{"smtp.example.com:587", "smtp.example.com", "u", "s3cret@/:", false, tlsRequired}},
+		{"smtps://u:p@SMTP.example.com", seen{"smtp.example.com:465", "smtp.example.com", "u", "p", true, tlsRequired}},
+		{"smtps://host:4650/", seen{"host:4650", "host", "", "", true, tlsRequired}},
+		{"smtp://127.0.0.1:2525", seen{"127.0.0.1:2525", "127.0.0.1", "", "", false, tlsOpportunistic}},
+		{"smtp://[::1]:25", seen{"[::1]:25", "::1", "", "", false, tlsOpportunistic}},
+		{"smtp://u@h?password-file=" + good, seen{"h:587", "h", "u", "s3cret@/:", false, tlsRequired}},
 	}
-	for _, tt := range tests {
-		t.Run(strings.ReplaceAll(tt.url, dir, ""), func(t *testing.T) {
-			r, err := NewRelay(tt.url)
-			if tt.err != "" {
-				if !errors.Is(err, ErrRelay) || !strings.Contains(err.Error(), tt.err) ||
-					strings.Contains(err.Error(), "s3cret") || strings.Contains(err.Error(), "\n") {
-					t.Errorf("got %v", err)
-				}
-				return
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			d := r.pool.door
-			if diff := cmp.Diff(tt.want, seen{r.pool.host, d.name, d.user, d.password, d.implicit, d.level}); diff != "" {
-				t.Error(diff)
-			}
-			if want := "relay " + tt.want.Addr; r.Name() != want {
-				t.Errorf("name %q, want %q", r.Name(), want)
-			}
-		})
+	for i, tt := range tests {
+		r, err := NewRelay(tt.url)
+		if err != nil {
+			t.Errorf("%d: %v", i, err)
+			continue
+		}
+		d := r.pool.door
+		if diff := cmp.Diff(tt.want, seen{r.pool.host, d.name, d.user, d.password, d.implicit, d.level}); diff != "" {
+			t.Errorf("%d: %s", i, diff)
+		}
+		if want := "relay " + tt.want.Addr; r.Name() != want {
+			t.Errorf("%d: name %q, want %q", i, r.Name(), want)
+		}
+	}
+}
+
+func TestRelayURLRefused(t *testing.T) {
+	good, empty, two := passwordFile(t, "s3cret@/:\n"), passwordFile(t, "\n"), passwordFile(t, "a\nb\n")
+	tests := []struct{ url, err string }{
+		{"", "write its address as"},
+		{"smtp.example.com:587", "write its address as"},
+		{"smtp://u:s3cret%zz@h", "write its address as"},
+		{"smtp://u:s3cret/x@h", "write its address as"},
+		{"smtp://u:s3cret#x@h", "write its address as"},
+		{"smtp://u:p@h/s3cret", "write its address as"},
+		{"http://u:s3cret@h", "begin with smtp://"},
+		{"smtp://u:s3cret@h:0", "port"},
+		{"smtp://u:s3cret@h:99999", "port"},
+		{"smtp://u:s3cret@-bad-", "neither a name nor an IP"},
+		{"smtp://u@h", "needs a password"},
+		{"smtp://:s3cret@h", "user name"},
+		{"smtp://h?password-file=" + good, "user name"},
+		{"smtp://u:s3cret@h?password-file=" + good, "not both"},
+		{"smtp://u:s3cret@h?tls=none", "one setting only"},
+		{"smtp://u@h?password-file=" + good + ".none", "no such file"},
+		{"smtp://u@h?password-file=" + empty, "on one line"},
+		{"smtp://u@h?password-file=" + two, "on one line"},
+	}
+	for i, tt := range tests {
+		_, err := NewRelay(tt.url)
+		if !errors.Is(err, ErrRelay) || !strings.Contains(err.Error(), tt.err) ||
+			strings.Contains(err.Error(), "s3cret") || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%d: got %v, want one line about %q", i, err, tt.err)
+		}
 	}
 }
 

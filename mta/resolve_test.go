@@ -29,12 +29,13 @@ var (
 	errSlow     = &net.DNSError{Err: "i/o timeout", IsTimeout: true, IsTemporary: true}
 )
 
-func TestFindExchangers(t *testing.T) {
+// worldOfNames is a name service with a domain of each kind.
+func worldOfNames() map[string]mockdns.Zone {
 	var many []net.MX
 	for i := range 50 {
 		many = append(many, net.MX{Host: fmt.Sprintf("mx%02d.test.", i), Pref: uint16(i)})
 	}
-	zones := map[string]mockdns.Zone{
+	return map[string]mockdns.Zone{
 		"sorted.test.":    {MX: []net.MX{{Host: "C.test.", Pref: 30}, {Host: "a.test.", Pref: 10}, {Host: "b.test.", Pref: 20}}},
 		"doubled.test.":   {MX: []net.MX{{Host: "a.test.", Pref: 10}, {Host: "a.test.", Pref: 20}}},
 		"implicit.test.":  {A: []string{"192.0.2.1"}},
@@ -52,6 +53,9 @@ func TestFindExchangers(t *testing.T) {
 		"many.test.":      {MX: many},
 		"empty.test.":     {TXT: []string{"nothing else"}},
 	}
+}
+
+func TestFindExchangers(t *testing.T) {
 	tests := []struct {
 		domain   string
 		hosts    []string
@@ -75,7 +79,7 @@ func TestFindExchangers(t *testing.T) {
 		{domain: "ours.test", state: Refused, enhanced: "5.4.6"},
 		{domain: "us.test", state: Refused, enhanced: "5.4.6"},
 	}
-	e := newExchangers(&mockdns.Resolver{Zones: zones}, "us.test")
+	e := newExchangers(&mockdns.Resolver{Zones: worldOfNames()}, "us.test")
 	for _, tt := range tests {
 		t.Run(tt.domain, func(t *testing.T) {
 			for range 2 { // the second time from what is kept
