@@ -114,6 +114,18 @@ func TestSearch(t *testing.T) {
 	c.keys("!").lacks("nobody@example.com", "two@example.com", "marie")
 }
 
+// TestWaitingCardSeesTheClick: a card that waits shows what came of it.
+func TestWaitingCardSeesTheClick(t *testing.T) {
+	c := start(t, few(), 100, 30)
+	c.desk.change(1006, func(card *flows.Card) { card.WaitingUntil, card.Successor = ptr(today.AddDate(0, 0, 7)), nil })
+	c.keys("/1006", "enter").wants("waits for the person's click").lacks("successor")
+	c.desk.change(1006, func(card *flows.Card) { card.WaitingUntil, card.Successor = nil, ptr(int64(1041)) })
+	c.desk.n++
+	c.later()
+	c.later()
+	c.wants("] successor 1041").lacks("waits for the person's click").keys("]").wants("SubscriberID 1041")
+}
+
 func TestMailbox(t *testing.T) {
 	var opened []string
 	d := few()

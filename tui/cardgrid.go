@@ -11,7 +11,7 @@ import (
 // newCardGrid makes the grid of contacts: masked, nothing decrypted.
 func newCardGrid(sh *shell) *grid[flows.Card] {
 	return newGrid(sh, "ID", func(c *flows.Card) int64 { return c.SubscriberID }, []column[flows.Card]{
-		{title: "Address", rank: 0, min: 18, want: 36, cell: cellAddress},
+		{title: "Address", rank: 0, min: 18, want: 30, cell: cellAddress},
 		{title: "Permission", rank: 0, min: 14, want: 14, cell: cellPermission},
 		{title: "Lists", rank: 2, min: 8, want: 34, rest: true, cell: func(k ink, c *flows.Card) (string, lipgloss.Style) { return clean(c.ListNames()), k.text }},
 		{title: "Source", rank: 3, min: 8, want: 16, cell: func(k ink, c *flows.Card) (string, lipgloss.Style) { return text(c.Source), k.dim }},

@@ -223,13 +223,9 @@ func (v view) timeline(d flows.Details) []string {
 		if i == len(d.Timeline)-1 {
 			rail = " "
 		}
-		kind := clean(e.Kind)
-		if e.By != "" {
-			kind += " by " + clean(e.By)
-		}
 		when := exact(e.At, v.sh.zone) + "  " + fitRight(ago(e.At, v.now), 10)
 		room := v.w - 4 - 3 - lenCells(when)
-		out = append(out, t.accent.Render("●")+"  "+t.bold.Render(fit(kind, room))+t.dim.Render(when))
+		out = append(out, t.accent.Render("●")+"  "+t.bold.Render(fit(clean(e.Kind), room))+t.dim.Render(when))
 		if e.Closed && allClosed {
 			continue
 		}
@@ -252,6 +248,9 @@ func (v view) evidence(e flows.Event) []string {
 	}
 	if e.IP != "" {
 		facts = append(facts, "from "+clean(e.IP))
+	}
+	if e.By != "" {
+		facts = append(facts, "by "+clean(e.By))
 	}
 	if e.Agent != "" {
 		facts = append(facts, clean(e.Agent))

@@ -154,16 +154,15 @@ func (g *grid[T]) layout(w, digits int) {
 	g.head = g.line(false, func(c column[T]) (string, lipgloss.Style) { return c.title, g.ink.dim.Bold(true) })
 }
 
-// share gives the cells that are left to the columns that want them, evenly,
-// and what then remains to the one that takes the rest.
+// share gives the cells that are left to the columns that want them, those of
+// the lowest rank first, and what then remains to the one that takes the rest.
 func (g *grid[T]) share(room int) {
-	for grown := true; grown && room > 0; {
-		grown = false
+	for rank := range lastRank + 1 {
 		for i, c := range g.cols {
-			if room > 0 && g.widths[i] < c.want {
-				g.widths[i]++
-				room--
-				grown = true
+			if c.rank == rank {
+				n := max(0, min(room, c.want-g.widths[i]))
+				g.widths[i] += n
+				room -= n
 			}
 		}
 	}

@@ -117,7 +117,7 @@ func (sh *shell) follow(link string) tea.Cmd {
 		if err != nil {
 			return tea.Batch(sh.say(warning, "no browser opened: "+reason(err)), sh.showLink(link))
 		}
-		return sh.say(done, "the link was handed to the browser")
+		return sh.say(done, "the link was handed to the browser; l shows it in full")
 	})
 }
 
