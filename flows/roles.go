@@ -14,12 +14,14 @@ const (
 	doLists       = "lists"
 	doOutbox      = "outbox"
 	doAudit       = "audit"
+	doFreeze      = "freeze"
+	doCorrect     = "correct"
 )
 
 var (
 	supportMay  = []string{doBrowse, doFind, doOutbox}
 	marketerMay = append([]string{doUnsubscribe, doResubscribe, doImport, doLists}, supportMay...)
-	operatorMay = append([]string{doExport, doErase}, marketerMay...)
+	operatorMay = append([]string{doExport, doErase, doFreeze, doCorrect}, marketerMay...)
 )
 
 // rights say what each role may do.
@@ -57,6 +59,13 @@ func (s *Service) Why(a Actor, act string, c Card) string {
 	case doErase:
 		if c.Permission == Deleted && c.WaitingUntil == nil {
 			return "erased already"
+		}
+	case doCorrect, doFreeze:
+		switch {
+		case c.Permission == Deleted:
+			return "a tombstone holds nothing of the person"
+		case c.Frozen && act == doCorrect:
+			return "the card is frozen"
 		}
 	case doResubscribe:
 		switch {

@@ -116,6 +116,8 @@ func letterOf(l store.Letter, now time.Time) Letter {
 		out.State, out.Delivered = "delivered", keptTime(l.DoneAt)
 	case l.State == store.LetterRefused:
 		out.State = "refused"
+	case l.State == store.LetterHeld:
+		out.State = "held"
 	case l.Owner != "" && l.DueAt.Time().After(now):
 		out.State = "sending"
 	case l.Attempts > 0:
@@ -127,16 +129,16 @@ func letterOf(l store.Letter, now time.Time) Letter {
 }
 
 // Outbox reads letters, newest first, with numbers below after (0: all).
-// state is due, sending, deferred, refused, delivered, or "" for any.
+// state is due, sending, deferred, held, refused, delivered, or "" for any.
 func (s *Service) Outbox(ctx context.Context, a Actor, state string, after int64, limit int) ([]Letter, error) {
 	if err := may(a, doOutbox); err != nil {
 		return nil, err
 	}
 	coarse := map[string]int{"": 0, "due": store.LetterOpen, "sending": store.LetterOpen, "deferred": store.LetterOpen,
-		"refused": store.LetterRefused, "delivered": store.LetterDelivered}
+		"held": store.LetterHeld, "refused": store.LetterRefused, "delivered": store.LetterDelivered}
 	code, ok := coarse[state]
 	if !ok {
-		return nil, refuse("a letter is due, sending, deferred, refused or delivered")
+		return nil, refuse("a letter is due, sending, deferred, held, refused or delivered")
 	}
 	rows, err := s.store.Letters(ctx, code, after, limit)
 	out := make([]Letter, 0, len(rows))

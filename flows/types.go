@@ -218,7 +218,7 @@ type Letter struct {
 	SubscriberID int64      `json:"subscriber_id"`
 	Kind         string     `json:"kind"`
 	ToMasked     string     `json:"to_masked"`
-	State        string     `json:"state"` // due, sending, deferred, refused, delivered
+	State        string     `json:"state"` // due, sending, deferred, held, refused, delivered
 	Created      time.Time  `json:"created"`
 	Due          *time.Time `json:"due"`
 	Attempts     int        `json:"attempts"`

@@ -19,11 +19,15 @@ const (
 	Withdrawal     Kind = 5 // one list or all
 	Resubscription Kind = 6 // staff or a form asked for a confirmed sign-up
 	Addition       Kind = 7 // an import added a list or data
+	Freezing       Kind = 8
+	Unfreezing     Kind = 9
+	Correction     Kind = 10
 )
 
 var kindNames = map[Kind]string{
 	SignedUp: "signed up", Confirmation: "confirmed", Erasure: "erased", LetterSent: "confirmation mail",
 	Withdrawal: "unsubscribed", Resubscription: "resubscription asked", Addition: "imported",
+	Freezing: "frozen", Unfreezing: "unfrozen", Correction: "corrected",
 }
 
 // String is the word of the time line.

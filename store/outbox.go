@@ -12,6 +12,7 @@ const (
 	LetterOpen      = 1
 	LetterDelivered = 2
 	LetterRefused   = 3
+	LetterHeld      = 4
 )
 
 // Letter is a row of the outbox; its body lies sealed in a table of its own.
@@ -148,7 +149,7 @@ func (tx *Tx) DropLetters(ctx context.Context, id, listID int64) error {
 	}
 	for _, l := range letters {
 		if listID != 0 {
-			if l.State != LetterOpen {
+			if l.State != LetterOpen && l.State != LetterHeld {
 				continue
 			}
 			if e, err := tx.Envelope(ctx, l.ID); err != nil || e.ListID != listID {
@@ -163,6 +164,17 @@ func (tx *Tx) DropLetters(ctx context.Context, id, listID int64) error {
 		}
 	}
 	return nil
+}
+
+// HoldLetters stops the letters of a card that were not sent, or lets them go on.
+func (tx *Tx) HoldLetters(ctx context.Context, id int64, hold bool, now Micros) error {
+	from, to, delta := LetterOpen, LetterHeld, int64(-1)
+	if !hold {
+		from, to, delta = LetterHeld, LetterOpen, 1
+	}
+	n, err := tx.exec(ctx, `UPDATE outbox SET state = ?, owner = '', due_at = ? WHERE subscriber_id = ? AND state = ?`, to, now, id, from)
+	tx.add("outbox/open", delta*n)
+	return err
 }
 
 func (tx *Tx) dropLetter(ctx context.Context, l Letter) error {

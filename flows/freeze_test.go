@@ -1,0 +1,104 @@
+package flows
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"kartotek/store"
+)
+
+func TestFrozenCard(t *testing.T) {
+	d := newDesk(t)
+	ctx := t.Context()
+	d.bring(marie, Pending)
+	secret := d.link("confirm")
+	id := d.newest(marie).SubscriberID
+	if card, err := d.Freeze(ctx, anna, id, "the person disputes the data"); err != nil || !card.Frozen {
+		t.Fatalf("freezing: %+v, %v", card, err)
+	}
+	var refusal *Refusal
+	if _, err := d.Confirm(ctx, secret, click); !errors.As(err, &refusal) {
+		t.Errorf("confirming: %v", err)
+	}
+	if _, err := d.Unsubscribe(ctx, anna, id, ""); !errors.As(err, &refusal) {
+		t.Errorf("unsubscribing: %v", err)
+	}
+	if _, err := d.Correct(ctx, anna, id, "city", "Aarhus"); !errors.As(err, &refusal) {
+		t.Errorf("correcting: %v", err)
+	}
+	if due, err := d.store.DueLetters(ctx, store.At(d.time), 10); err != nil || len(due) != 0 {
+		t.Errorf("%d letters would go out, %v", len(due), err)
+	}
+	before := d.countLetters()
+	d.signUp(marie, "shop")
+	if d.countLetters() != before {
+		t.Error("a frozen card gets mail")
+	}
+	if _, err := d.Export(ctx, anna, marie, nil, "json", ""); err != nil {
+		t.Errorf("exporting: %v", err)
+	}
+	if card, err := d.Unfreeze(ctx, anna, id, "settled"); err != nil || card.Frozen {
+		t.Fatalf("unfreezing: %+v, %v", card, err)
+	}
+	if due, err := d.store.DueLetters(ctx, store.At(d.time), 10); err != nil || len(due) != 1 {
+		t.Errorf("%d letters go on, %v", len(due), err)
+	}
+	if counts, err := d.Counts(ctx); err != nil || counts.Due != 1 {
+		t.Errorf("the counter says %d, %v", counts.Due, err)
+	}
+	if page, err := d.Confirm(ctx, secret, click); err != nil || page.State != PageDone {
+		t.Errorf("confirming after all: %s, %v", page.State, err)
+	}
+	if _, err := d.Freeze(ctx, anna, id, "again"); err != nil {
+		t.Error(err)
+	}
+	if _, err := d.Erase(ctx, anna, marie, "asked for it"); err != nil {
+		t.Errorf("erasing: %v", err)
+	}
+	d.check()
+}
+
+func TestCorrect(t *testing.T) {
+	d := newDesk(t)
+	ctx := t.Context()
+	d.bring(marie, Confirmed)
+	id := d.newest(marie).SubscriberID
+	for field, value := range map[string]string{"mobile": "+45 20 12 34 56", "last_name": "Jensen\r\nBcc: x", "language": "sv"} {
+		if _, err := d.Correct(ctx, anna, id, field, value); err != nil {
+			t.Errorf("%s: %v", field, err)
+		}
+	}
+	var refusal *Refusal
+	for _, c := range [][2]string{{"email", "other@example.dk"}, {"mobile", "20123456"}, {"language", "klingon"}, {"own:shop", "x"}, {"nothing", "x"}} {
+		if _, err := d.Correct(ctx, anna, id, c[0], c[1]); !errors.As(err, &refusal) {
+			t.Errorf("%s: %v", c[0], err)
+		}
+	}
+	f, err := d.Find(ctx, anna, "+4520123456")
+	if d.must(err); len(f.Cards) != 1 || *f.Cards[0].MobileMasked != "+4520****56" {
+		t.Errorf("found by the new number: %+v", f.Cards)
+	}
+	card, err := d.Open(ctx, anna, id, &Given{mustAddress(t, marie)})
+	d.must(err)
+	if card.LastName != "Jensen Bcc: x" || card.Updates != 3 {
+		t.Errorf("the card: %+v", card)
+	}
+	for _, e := range card.Timeline {
+		if strings.Contains(e.Note, "Jensen") || strings.Contains(e.Note, "+45") {
+			t.Errorf("the evidence tells the value: %+v", e)
+		}
+	}
+	if _, err := d.Correct(ctx, anna, id, "mobile", ""); err != nil || d.newest(marie).MobileMasked != nil {
+		t.Errorf("taking a number out: %v", err)
+	}
+}
+
+func mustAddress(t *testing.T, s string) store.Address {
+	t.Helper()
+	a, err := store.ParseAddress(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
