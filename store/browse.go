@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"slices"
 	"strings"
 )
 
@@ -20,69 +21,112 @@ type BrowseQuery struct {
 }
 
 // Browse reads a page by keyset: its cost does not depend on where it is.
-// What filters is written so that the index which ends in the sort key serves
-// it: a unary plus keeps a column out of the choice on every engine.
+// Each permission (on a list: each status) is a stretch of an index that ends
+// in the sort key. What asks for all of them merges a page of each, so that no
+// second index has to be kept for it.
 func (q queries) Browse(ctx context.Context, b BrowseQuery) ([]*Contact, error) {
-	var where []string
-	var args []any
-	add := func(cond string, a ...any) { where, args = append(where, cond), append(args, a...) }
-	from, sort := "contacts c", "c.last_seen_at %, c.subscriber_id %"
-	seen, id := "c.last_seen_at", "c.subscriber_id"
-	switch {
-	case b.ListID != 0:
-		from = "memberships m CROSS JOIN contacts c ON c.subscriber_id = m.subscriber_id"
-		sort, seen, id = "m.last_seen_at %, m.subscriber_id %", "m.last_seen_at", "m.subscriber_id"
-		add("m.list_id = ?", b.ListID)
-		if status, ok := b.status(); ok {
-			add("m.status = ?", status)
+	byList := b.ListID != 0
+	if byList && b.Source != "" {
+		rarer, err := q.sourceIsRarer(ctx, b.Source, b.ListID)
+		if err != nil {
+			return nil, err
 		}
-		if b.Permission != Unknown {
-			add("+c.permission = ?", b.Permission)
-		}
-		if b.Source != "" {
-			add("+c.source = ?", b.Source)
-		}
-	case b.Source != "":
-		add("c.source = ?", b.Source)
-		if b.Permission != Unknown {
-			add("+c.permission = ?", b.Permission)
-		}
-	case b.Permission != Unknown:
-		add("c.permission = ?", b.Permission)
-	default:
-		add("c.live = 1")
+		byList = !rarer
 	}
-	order := "DESC"
-	switch {
-	case b.Backwards && b.FromEnd:
-		order = "ASC"
-	case b.Backwards:
-		order = "ASC"
-		add(seen+" >= ? AND ("+seen+" > ? OR "+id+" > ?)", b.From.LastSeen, b.From.LastSeen, b.From.ID)
-	case !b.FromEnd:
-		add(seen+" <= ? AND ("+seen+" < ? OR "+id+" < ?)", b.From.LastSeen, b.From.LastSeen, b.From.ID)
-	}
-	query := "SELECT " + contactColumns + " FROM " + from + " WHERE " + strings.Join(where, " AND ") +
-		" ORDER BY " + strings.ReplaceAll(sort, "%", order) + " LIMIT ?"
-	out, err := q.contacts(ctx, query, append(args, b.Limit)...)
-	if order == "ASC" {
-		for i, j := 0, len(out)-1; i < j; i, j = i+1, j-1 {
-			out[i], out[j] = out[j], out[i]
-		}
+	query, args := b.sql(byList)
+	out, err := q.contacts(ctx, query, args...)
+	if b.Backwards {
+		slices.Reverse(out)
 	}
 	return out, err
 }
 
-// status is the membership that goes with a permission: whoever is confirmed
-// is subscribed to a list, and so on.
-func (b BrowseQuery) status() (int, bool) {
-	switch b.Permission {
-	case Pending:
-		return statusCodes[OnHold], true
-	case Confirmed:
-		return statusCodes[Subscribed], true
-	case Unsubscribed:
-		return statusCodes[Left], true
+// sourceIsRarer tells whether fewer contacts come from a source than stand on
+// a list: no index holds both, and walking along the rarer finds a page sooner.
+func (q queries) sourceIsRarer(ctx context.Context, source string, listID int64) (bool, error) {
+	const sum = `(SELECT COALESCE(SUM(n), 0) FROM counters WHERE name `
+	var rarer bool
+	err := q.get(ctx, []any{&rarer}, `SELECT `+sum+`= ?) < `+sum+`IN (?, ?, ?))`, "source/"+source,
+		listCounter(listID, OnHold), listCounter(listID, Subscribed), listCounter(listID, Left))
+	return rarer, err
+}
+
+// sql is the query of a page, walking along a list's members or along contacts.
+func (b BrowseQuery) sql(byList bool) (string, []any) {
+	arms := []Permission{Pending, Confirmed, Unsubscribed}
+	if b.Permission != Unknown {
+		arms = []Permission{b.Permission}
 	}
-	return 0, false
+	if len(arms) == 1 {
+		return b.arm(contactColumns, byList, arms[0])
+	}
+	var parts []string
+	var args []any
+	for _, p := range arms {
+		text, more := b.arm("#.subscriber_id, #.last_seen_at", byList, p)
+		parts, args = append(parts, "SELECT * FROM ("+text+") AS arm"), append(args, more...)
+	}
+	order := b.order()
+	return "SELECT " + contactColumns + " FROM (" + strings.Join(parts, " UNION ALL ") +
+		" ORDER BY last_seen_at " + order + ", subscriber_id " + order + " LIMIT ?) AS page CROSS JOIN contacts c ON c.subscriber_id = page.subscriber_id" +
+		" ORDER BY page.last_seen_at " + order + ", page.subscriber_id " + order, append(args, b.Limit)
+}
+
+func (b BrowseQuery) order() string {
+	if b.Backwards {
+		return "ASC"
+	}
+	return "DESC"
+}
+
+// arm is a page of one stretch of an index; # in the columns stands for the
+// table that is walked along. A unary plus keeps a column out of the choice of
+// the index on every engine.
+func (b BrowseQuery) arm(columns string, byList bool, p Permission) (string, []any) {
+	var where []string
+	var args []any
+	add := func(cond string, a ...any) { where, args = append(where, cond), append(args, a...) }
+	from, walked := "contacts c", "c"
+	if byList {
+		from, walked = "memberships m", "m"
+		add("m.list_id = ? AND m.status = ?", b.ListID, statusOf[p])
+		if b.Permission != Unknown || b.Source != "" {
+			from += " CROSS JOIN contacts c ON c.subscriber_id = m.subscriber_id"
+		}
+		if b.Permission != Unknown { // whoever left this list may be confirmed on another
+			add("+c.permission = ?", p)
+		}
+		if b.Source != "" {
+			add("+c.source = ?", b.Source)
+		}
+	} else {
+		add("c.permission = ?", p)
+		if b.Source != "" {
+			add("c.source = ?", b.Source)
+		}
+		if b.ListID != 0 {
+			from += " CROSS JOIN memberships m ON m.subscriber_id = c.subscriber_id"
+			add("m.list_id = ?", b.ListID)
+		}
+		if b.ListID != 0 && b.Permission != Unknown {
+			add("+m.status = ?", statusOf[p])
+		}
+	}
+	cond, order := walked+".last_seen_at <= ? AND ("+walked+".last_seen_at < ? OR "+walked+".subscriber_id < ?)", b.order()
+	if b.Backwards {
+		cond = strings.ReplaceAll(cond, "<", ">")
+	}
+	if !b.FromEnd {
+		add(cond, b.From.LastSeen, b.From.LastSeen, b.From.ID)
+	}
+	return "SELECT " + strings.ReplaceAll(columns, "#", walked) + " FROM " + from + " WHERE " + strings.Join(where, " AND ") +
+		" ORDER BY " + walked + ".last_seen_at " + order + ", " + walked + ".subscriber_id " + order + " LIMIT ?", append(args, b.Limit)
+}
+
+// statusOf is the membership that goes with a permission: whoever is confirmed
+// is subscribed to a list, and so on.
+var statusOf = map[Permission]int{
+	Pending:      statusCodes[OnHold],
+	Confirmed:    statusCodes[Subscribed],
+	Unsubscribed: statusCodes[Left],
 }

@@ -38,11 +38,9 @@ CREATE UNIQUE INDEX contacts_address ON contacts (address_key, live);
 
 CREATE INDEX contacts_mobile ON contacts (mobile_key);
 
-CREATE INDEX contacts_seen ON contacts (live, last_seen_at, subscriber_id);
-
 CREATE INDEX contacts_permission ON contacts (permission, last_seen_at, subscriber_id);
 
-CREATE INDEX contacts_source ON contacts (source, last_seen_at, subscriber_id);
+CREATE INDEX contacts_source ON contacts (source, permission, last_seen_at, subscriber_id);
 
 CREATE TABLE IF NOT EXISTS lists (
   list_id {{id}},
@@ -65,8 +63,6 @@ CREATE TABLE IF NOT EXISTS memberships (
 ) {{clustered}};
 
 CREATE INDEX memberships_status ON memberships (list_id, status, last_seen_at, subscriber_id);
-
-CREATE INDEX memberships_seen ON memberships (list_id, last_seen_at, subscriber_id);
 
 CREATE TABLE IF NOT EXISTS notices (
   notice_id VARBINARY(32) NOT NULL PRIMARY KEY,

@@ -1,0 +1,68 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// TestPlansOfPages reads how SQLite means to run each page: along an index that
+// ends in the sort key, never over a whole table, sorting no more than a page
+// of each stretch.
+func TestPlansOfPages(t *testing.T) {
+	s := open(t, t.TempDir())
+	ctx := context.Background()
+	for _, list := range []int64{0, 1} {
+		for _, source := range []string{"", "Webform"} {
+			for _, p := range []Permission{Unknown, Pending, Confirmed, Unsubscribed} {
+				for _, from := range []BrowseQuery{{}, {FromEnd: true, Backwards: true}, {Backwards: true}} {
+					for _, byList := range []bool{list != 0, false} {
+						b := from
+						b.ListID, b.Source, b.Permission, b.Limit = list, source, p, 51
+						query, args := b.sql(byList)
+						t.Run(fmt.Sprintf("list %d, source %q, %s, %v, by list %v", list, source, p, from.Backwards, byList), func(t *testing.T) {
+							checkPlan(t, p, planOf(t, ctx, s, query, args))
+						})
+					}
+				}
+			}
+		}
+	}
+}
+
+func planOf(t *testing.T, ctx context.Context, s *Store, query string, args []any) []string {
+	t.Helper()
+	var plan []string
+	err := s.each(ctx, func(rows *sql.Rows) error {
+		var id, parent, unused int
+		var detail string
+		err := rows.Scan(&id, &parent, &unused, &detail)
+		plan = append(plan, detail)
+		return err
+	}, "EXPLAIN QUERY PLAN "+query, args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return plan
+}
+
+func checkPlan(t *testing.T, p Permission, plan []string) {
+	t.Helper()
+	searched := false
+	for i, step := range plan {
+		switch {
+		case strings.HasPrefix(step, "SEARCH"):
+			searched = true
+		case step == "SCAN arm", step == "SCAN page": // a page of rows
+		case strings.HasPrefix(step, "SCAN"):
+			t.Errorf("a whole table is walked through: %s", step)
+		case strings.Contains(step, "TEMP B-TREE") && (p != Unknown || plan[i-1] != "SCAN arm"):
+			t.Errorf("more than a page of each stretch is sorted: %s", step)
+		}
+	}
+	if !searched || t.Failed() {
+		t.Errorf("the plan is\n%s", strings.Join(plan, "\n"))
+	}
+}
