@@ -30,8 +30,10 @@ func (a *app) route(desk *flows.Service) (mta.Route, error) {
 			return nil, usageError{fmt.Errorf("--mail: %w", err)}
 		}
 		return r, nil
+	case a.set.Mail == "direct":
+		return mta.NewDirect()
 	}
-	return nil, usageError{errors.New("--mail takes capture, or relay=smtp://USER:PASS@HOST:PORT")}
+	return nil, usageError{errors.New("--mail takes capture, direct, or relay=smtp://USER:PASS@HOST:PORT")}
 }
 
 // engine is what runs besides the screens: web pages, mail sender, clock.
