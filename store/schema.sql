@@ -164,3 +164,8 @@ CREATE TABLE IF NOT EXISTS imports (
   started_at BIGINT NOT NULL,
   line BIGINT NOT NULL
 ) {{clustered}};
+
+CREATE TABLE IF NOT EXISTS settings (
+  name VARCHAR(64) NOT NULL PRIMARY KEY,
+  value VARCHAR(600) NOT NULL
+) {{clustered}};
