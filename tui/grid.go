@@ -175,12 +175,16 @@ func (g *grid[T]) share(room int) {
 
 // line writes one row, on the cursor's ground when it is the current one.
 func (g *grid[T]) line(current bool, cell func(column[T]) (string, lipgloss.Style)) string {
-	mark, under := "  ", func(s lipgloss.Style) lipgloss.Style { return s }
+	under := func(s lipgloss.Style) lipgloss.Style { return s }
 	if current {
-		mark, under = "▌ ", g.ink.row
+		under = g.ink.row
 	}
 	var b strings.Builder
-	b.WriteString(under(g.ink.accentBold).Render(mark))
+	if current {
+		b.WriteString(under(g.ink.accentBold).Render("▌ "))
+	} else {
+		b.WriteString("  ")
+	}
 	gap := under(g.ink.text).Render(spaces(g.gap))
 	used := 2
 	for i, c := range g.cols {

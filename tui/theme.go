@@ -20,7 +20,9 @@ type theme struct {
 }
 
 // newTheme picks colours that read well on the terminal's background and that
-// its profile can show; without colours, bold and reverse do the work.
+// its profile can show; without colours, bold and reverse do the work. They
+// are of the 256-colour palette, also where more could be had: a change of
+// colour is then half as long on the wire, which is felt over SSH.
 func newTheme(dark bool, profile colorprofile.Profile) *theme {
 	light := lipgloss.LightDark(dark)
 	pick := func(onLight, onDark, basicLight, basicDark string) lipgloss.Style {
@@ -35,22 +37,25 @@ func newTheme(dark bool, profile colorprofile.Profile) *theme {
 	t := &theme{
 		text:   lipgloss.NewStyle(),
 		bold:   lipgloss.NewStyle().Bold(true),
-		dim:    pick("#666a7a", "#9a9eb2", "8", "7"),
-		faint:  pick("#c4c6d2", "#44475a", "7", "8"),
-		accent: pick("#5a45c9", "#b3a4ff", "5", "13"),
-		good:   pick("#1b7f3b", "#7fd88f", "2", "10"),
-		warn:   pick("#9a6200", "#e8bf6a", "3", "11"),
-		bad:    pick("#b3261e", "#ff8a80", "1", "9"),
+		dim:    pick("242", "247", "8", "7"),
+		faint:  pick("251", "240", "7", "8"),
+		accent: pick("62", "147", "5", "13"),
+		good:   pick("28", "114", "2", "10"),
+		warn:   pick("130", "179", "3", "11"),
+		bad:    pick("124", "210", "1", "9"),
+	}
+	if profile <= colorprofile.ASCII {
+		t.faint = t.faint.Faint(true)
 	}
 	t.accentBold = t.accent.Bold(true)
 	t.button = t.dim.Padding(0, 2)
-	t.row = func(s lipgloss.Style) lipgloss.Style { return s.Reverse(true) }
+	t.row = func(s lipgloss.Style) lipgloss.Style { return s.UnsetForeground().Reverse(true) }
 	t.picked = t.bold.Reverse(true).Padding(0, 2)
 	t.danger = t.picked
 	if profile > colorprofile.ANSI {
-		under := light(lipgloss.Color("#e9e7f8"), lipgloss.Color("#2b2a40"))
+		under := light(lipgloss.Color("189"), lipgloss.Color("236"))
 		t.row = func(s lipgloss.Style) lipgloss.Style { return s.Background(under) }
-		onAccent := light(lipgloss.Color("#ffffff"), lipgloss.Color("#14141c"))
+		onAccent := light(lipgloss.Color("231"), lipgloss.Color("16"))
 		t.picked = t.bold.Padding(0, 2).Foreground(onAccent).Background(t.accent.GetForeground())
 		t.danger = t.bold.Padding(0, 2).Foreground(onAccent).Background(t.bad.GetForeground())
 	}
