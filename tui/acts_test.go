@@ -142,6 +142,10 @@ func TestMailbox(t *testing.T) {
 	if c.m.View().MouseMode != tea.MouseModeNone {
 		t.Error("the mouse is not left to the terminal, so the link can't be selected")
 	}
+	c.keys("esc", "1").lacks("Mailbox 1")
+	d.mails = append([]flows.Mail{{Number: 13, At: today, Subject: "Fresh", Links: []string{"https://x.example/confirm/1"}}}, d.mails...)
+	c.later()
+	c.wants("Mailbox 1").keys("3").wants("Fresh").lacks("Mailbox 1")
 	o.Route = "relay"
 	startWith(t, o, d, 80, 24).lacks("Mailbox")
 }

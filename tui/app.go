@@ -181,6 +181,9 @@ func (m *Model) View() tea.View {
 		v.Content = sh.tooSmall()
 		return v
 	}
+	if sh.work != nil {
+		v.ProgressBar = tea.NewProgressBar(tea.ProgressBarDefault, int(100*sh.work.part()))
+	}
 	content := sh.frame()
 	if o := sh.overlay(); o != nil {
 		d := o.draw(sh.w, sh.h)

@@ -164,13 +164,7 @@ func (v view) lists(c flows.Card) []string {
 	}
 	wide = min(wide, v.w-48)
 	for _, l := range c.Lists {
-		mark, style := "○ ", t.dim
-		switch l.Status {
-		case "subscribed":
-			mark, style = "● ", t.good
-		case "pending":
-			mark, style = "◐ ", t.warn
-		}
+		mark, style := t.membership(l.Status)
 		out = append(out, fit(clean(l.List), wide)+"  "+style.Render(fit(mark+clean(l.Status), 14))+"  "+t.dim.Render("since "+v.when(&l.Since)))
 	}
 	return v.indent(out)

@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"kartotek/flows"
 )
 
 func (c *console) contacts() *contacts { return c.m.sh.tabs[0].stack[0].(*contacts) }
@@ -89,6 +91,13 @@ func TestLostStore(t *testing.T) {
 	c.desk.down = nil
 	c.later()
 	c.wants("● connected", "the store answers again", "4 of 39")
+}
+
+// TestRefusedRole: who may not browse is told so, and the screen goes on.
+func TestRefusedRole(t *testing.T) {
+	d := few()
+	d.down = &flows.Refusal{Why: "the role auditor may not do this (browse)"}
+	start(t, d, 80, 24).wants("the role auditor may not do this (browse)").lacks("✗ lost").keys("2").wants("Outbox")
 }
 
 func TestLongWork(t *testing.T) {

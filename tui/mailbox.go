@@ -18,7 +18,9 @@ type mailbox struct {
 	base
 	mails  []flows.Mail
 	loaded bool
-	seen   int64 // the newest number when the screen was last on show
+	polled bool
+	newest int64 // the newest mail's number
+	seen   int64 // what it was when the screen was last on show
 	list   cursor
 	grid   *grid[flows.Mail]
 }
@@ -28,15 +30,7 @@ func newMailbox(sh *shell) screen { return &mailbox{base: newBase(sh), grid: new
 func (m *mailbox) name() string { return "Mailbox" }
 
 // badge counts the mails that have come since the screen was last on show.
-func (m *mailbox) badge() (int64, bool) {
-	n := int64(0)
-	for _, mail := range m.mails {
-		if mail.Number > m.seen {
-			n++
-		}
-	}
-	return n, true
-}
+func (m *mailbox) badge() (int64, bool) { return m.newest - m.seen, true }
 
 func (m *mailbox) place() string {
 	if len(m.mails) == 0 {
@@ -70,37 +64,51 @@ func (m *mailbox) actions() []action {
 	return append(table, m.list.moves()...)
 }
 
-func (m *mailbox) enter() tea.Cmd {
-	m.note()
-	return m.refresh()
-}
+func (m *mailbox) enter() tea.Cmd { return m.refresh() }
 
-// note takes the mails on show as seen.
-func (m *mailbox) note() {
-	if len(m.mails) > 0 {
-		m.seen = max(m.seen, m.mails[0].Number)
-	}
-}
-
+// poll looks at the newest mail only: opening them all takes decrypting each.
 func (m *mailbox) poll(shown bool) tea.Cmd {
 	if m.box.busy("mails") {
 		return nil
 	}
-	return m.refresh()
+	return m.fetch(1, func(mails []flows.Mail) tea.Cmd {
+		if len(mails) == 0 || mails[0].Number == m.newest {
+			return nil
+		}
+		first := !m.polled
+		m.newest, m.polled = mails[0].Number, true
+		switch {
+		case shown:
+			return m.refresh()
+		case first && !m.loaded:
+			m.seen = m.newest // those that were there before the console was
+		}
+		return nil
+	})
 }
 
 func (m *mailbox) refresh() tea.Cmd {
-	return read(m.sh, m.box, "mails", func(ctx context.Context) ([]flows.Mail, error) {
-		return m.sh.Desk.Mailbox(ctx, m.sh.Actor, mailsKept)
-	}, func(mails []flows.Mail, err error) tea.Cmd {
-		if err != nil {
-			if fault(err) || m.sh.screen() != screen(m) {
-				return nil
-			}
-			return m.sh.fail(err)
-		}
+	if m.sh.screen() != screen(m) {
+		return nil
+	}
+	return m.fetch(mailsKept, func(mails []flows.Mail) tea.Cmd {
 		m.keep(mails)
 		return nil
+	})
+}
+
+func (m *mailbox) fetch(n int, then func([]flows.Mail) tea.Cmd) tea.Cmd {
+	return read(m.sh, m.box, "mails", func(ctx context.Context) ([]flows.Mail, error) {
+		return m.sh.Desk.Mailbox(ctx, m.sh.Actor, n)
+	}, func(mails []flows.Mail, err error) tea.Cmd {
+		switch {
+		case err == nil:
+			return then(mails)
+		case fault(err) || m.sh.screen() != screen(m):
+			return nil
+		default:
+			return m.sh.fail(err)
+		}
 	})
 }
 
@@ -115,11 +123,11 @@ func (m *mailbox) keep(mails []flows.Mail) {
 		}
 	}
 	m.grid.forget()
-	first := !m.loaded
-	m.mails, m.loaded = mails, true
-	if first || m.sh.screen() == screen(m) {
-		m.note()
+	m.mails, m.loaded, m.polled = mails, true, true
+	if len(mails) > 0 {
+		m.newest = max(m.newest, mails[0].Number)
 	}
+	m.seen = m.newest
 }
 
 func (m *mailbox) read() tea.Cmd { return m.sh.push(newLetter(m.sh, m.mails[m.list.cur])) }

@@ -51,7 +51,20 @@ func (p *preview) build(c flows.Card, v view) []string {
 	if c.WaitingUntil != nil {
 		out = append(out, t.warn.Render("◐ waits for a click until"), t.warn.Render("  "+exact(*c.WaitingUntil, p.sh.zone)))
 	}
-	out = append(out, "")
+	out = append(append(out, ""), v.section("Card", w, p.facts(c, v))...)
+	if len(c.Lists) == 0 {
+		return out
+	}
+	out = append(out, "", v.title("Lists", w))
+	for _, l := range c.Lists {
+		mark, style := t.membership(l.Status)
+		out = append(out, style.Render(mark)+fit(clean(l.List), w-13)+" "+t.dim.Render(fitRight(ago(l.Since, v.now), 10)))
+	}
+	return out
+}
+
+// facts are what browsing knows of a card, leaving out what is not kept.
+func (p *preview) facts(c flows.Card, v view) []pair {
 	var pairs []pair
 	add := func(name, value string) {
 		if value != "" {
@@ -76,20 +89,5 @@ func (p *preview) build(c flows.Card, v view) []string {
 	if c.Successor != nil {
 		add("successor", strconv.FormatInt(*c.Successor, 10))
 	}
-	out = append(out, v.section("Card", w, pairs)...)
-	if len(c.Lists) == 0 {
-		return out
-	}
-	out = append(out, "", v.title("Lists", w))
-	for _, l := range c.Lists {
-		mark, style := "○ ", t.dim
-		switch l.Status {
-		case "subscribed":
-			mark, style = "● ", t.good
-		case "pending":
-			mark, style = "◐ ", t.warn
-		}
-		out = append(out, style.Render(mark)+fit(clean(l.List), w-13)+" "+t.dim.Render(fitRight(ago(l.Since, v.now), 10)))
-	}
-	return out
+	return pairs
 }

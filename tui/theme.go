@@ -62,6 +62,18 @@ func newTheme(dark bool, profile colorprofile.Profile) *theme {
 	return t
 }
 
+// membership is a membership's status as a symbol, with its style.
+func (t *theme) membership(status string) (string, lipgloss.Style) {
+	switch status {
+	case "subscribed":
+		return "● ", t.good
+	case "pending":
+		return "◐ ", t.warn
+	default:
+		return "○ ", t.dim
+	}
+}
+
 // permission is a permission as a symbol and a word, with its style.
 func (t *theme) permission(p flows.Permission) (string, lipgloss.Style) {
 	switch p {

@@ -135,6 +135,15 @@ func (sh *shell) result(r flows.ImportResult, fault string) tea.Cmd {
 	}})
 }
 
+// part is how much is done, from 0 to 1.
+func (w *work) part() float64 {
+	p := w.progress.Load()
+	if p.Total <= 0 {
+		return 0
+	}
+	return min(1, float64(p.Done)/float64(p.Total))
+}
+
 // draw is one line on what is under way: how far, how fast, how long still.
 func (w *work) draw(sh *shell, room int) string {
 	t := sh.theme
@@ -144,8 +153,7 @@ func (w *work) draw(sh *shell, room int) string {
 	if spent >= time.Second && p.Read > 0 {
 		tail = number(int64(float64(p.Read)/spent.Seconds())) + " rows/s"
 	}
-	if p.Total > 0 {
-		part := min(1, float64(p.Done)/float64(p.Total))
+	if part := w.part(); p.Total > 0 {
 		if part > 0.005 && spent >= time.Second {
 			tail += "  " + clock(time.Duration(float64(spent)*(1-part)/part)) + " left"
 		}
