@@ -23,25 +23,42 @@ type app struct {
 	errOut io.Writer
 	set    settings
 
-	store *store.Store
-	desk  *flows.Service
+	store  *store.Store
+	common shared // with the other processes on the store; set by open
 }
 
-// open opens the store, once.
-func (a *app) open(ctx context.Context) (*flows.Service, error) {
-	if a.desk != nil {
-		return a.desk, nil
+// openStore opens the store, once, and says so when its key file is new.
+func (a *app) openStore(ctx context.Context) error {
+	if a.store != nil {
+		return nil
 	}
 	s, err := store.Open(ctx, store.Options{URL: a.set.Store, Keys: a.set.Keys})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	a.store = s
 	if s.NewKeys {
-		fmt.Fprintf(a.errOut, "A new key file was made: %s\nKeep a copy of it in a safe place, apart from the database's backups: without it everything in the store is lost.\n", a.set.Keys)
+		fmt.Fprintln(a.errOut, a.keyWord())
 	}
-	a.desk = flows.New(s, flows.Config{PublicURL: a.set.PublicURL, Company: a.set.Company, From: a.set.From})
-	return a.desk, nil
+	return nil
+}
+
+// keyWord is what a user must know of a new key file.
+func (a *app) keyWord() string {
+	return fmt.Sprintf("A new key file was made: %s\nKeep a copy of it in a safe place, apart from the database's backups: without it everything in the store is lost.", a.set.Keys)
+}
+
+// open opens the store with the flows on it.
+func (a *app) open(ctx context.Context) (*flows.Service, error) {
+	if err := a.openStore(ctx); err != nil {
+		return nil, err
+	}
+	common, err := a.sharedSettings(ctx)
+	if err != nil {
+		return nil, err
+	}
+	a.common = common
+	return flows.New(a.store, common.config()), nil
 }
 
 func (a *app) close() error {

@@ -49,8 +49,11 @@ func (a *app) configure(flags *pflag.FlagSet) error {
 	if err := loadFile(k, flags); err != nil {
 		return err
 	}
-	// KARTOTEK_PUBLIC_URL is --public-url, and so on.
+	// KARTOTEK_PUBLIC_URL is --public-url, and so on; an empty one says nothing.
 	if err := k.Load(env.Provider(".", env.Opt{Prefix: "KARTOTEK_", TransformFunc: func(name, value string) (string, any) {
+		if value == "" {
+			return "", nil
+		}
 		return strings.ReplaceAll(strings.ToLower(strings.TrimPrefix(name, "KARTOTEK_")), "_", "-"), value
 	}}), nil); err != nil {
 		return fmt.Errorf("reading the environment: %w", err)
@@ -106,26 +109,14 @@ func (s *settings) defaults() error {
 	if s.Web == "" {
 		s.Web = defaultWeb
 	}
-	if s.Mail == "" {
-		s.Mail = "capture"
+	if path, ok := strings.CutPrefix(s.Store, "sqlite:"); !ok || path == "" {
+		return usageError{errors.New("--store takes sqlite:PATH")}
 	}
 	if _, _, err := net.SplitHostPort(s.Web); err != nil {
 		return usageError{fmt.Errorf("--web takes HOST:PORT, such as %s", defaultWeb)}
 	}
-	if s.PublicURL == "" {
-		s.PublicURL = "http://" + s.Web
-	}
-	if s.Company == "" {
-		s.Company = "Kartotek"
-	}
-	if s.From.Name == "" {
-		s.From.Name = s.Company
-	}
-	if s.From.Address == "" {
-		s.From.Address = "no-reply@localhost.localdomain"
-		if s.Mail != "capture" {
-			return usageError{errors.New("mail that leaves needs a sender: set from = \"news@your.domain\" in the configuration, or KARTOTEK_FROM")}
-		}
+	if s.Mail != "" && s.Mail != routeCapture && s.From.Address == "" {
+		return usageError{errors.New("mail that leaves needs a sender: set from = \"news@your.domain\" in the configuration, or KARTOTEK_FROM")}
 	}
 	if s.As == "" {
 		s.As = "operator"

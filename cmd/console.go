@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"os/exec"
 	"path/filepath"
-	"strings"
 
 	"kartotek/flows"
 	"kartotek/tui"
@@ -23,17 +22,11 @@ func (a *app) console(ctx context.Context) error {
 		return err
 	}
 	o := tui.Options{Desk: e.desk, Actor: a.actor("console"), Store: "SQLite " + filepath.Base(a.store.Path()),
-		Route: routeName(a.set.Mail), Mail: e.route.Name(), WebURL: a.set.PublicURL, OpenURL: openURL}
+		Route: a.common.route, Mail: e.mailWords(), WebURL: a.common.publicURL, OpenURL: openURL}
 	if e.web == nil {
 		o.WebNote = fmt.Sprintf("another process serves the web pages on %s", a.set.Web)
 	}
 	return errors.Join(tui.Run(ctx, o, a.in, a.out), e.end())
-}
-
-// routeName is the word for a route: capture, direct or relay.
-func routeName(mail string) string {
-	name, _, _ := strings.Cut(mail, "=")
-	return name
 }
 
 // openURL opens a link in the user's browser.

@@ -20,18 +20,18 @@ import (
 
 // route makes the way that mail leaves by.
 func (a *app) route(desk *flows.Service) (mta.Route, error) {
-	url, relay := strings.CutPrefix(a.set.Mail, "relay=")
-	switch {
-	case a.set.Mail == "capture":
+	url, _ := strings.CutPrefix(a.set.Mail, routeRelay+"=")
+	switch a.common.route {
+	case routeCapture:
 		return mta.NewCapture(desk.Capture)
-	case relay:
+	case routeDirect:
+		return mta.NewDirect()
+	case routeRelay:
 		r, err := mta.NewRelay(url)
 		if err != nil {
 			return nil, usageError{fmt.Errorf("--mail: %w", err)}
 		}
 		return r, nil
-	case a.set.Mail == "direct":
-		return mta.NewDirect()
 	}
 	return nil, usageError{errors.New("--mail takes capture, direct, or relay=smtp://USER:PASS@HOST:PORT")}
 }
@@ -39,48 +39,88 @@ func (a *app) route(desk *flows.Service) (mta.Route, error) {
 // engine is what runs besides the screens: web pages, mail sender, clock.
 type engine struct {
 	desk  *flows.Service
-	route mta.Route
+	mail  string       // the route's word
+	route mta.Route    // nil when mail is left to another process
 	web   net.Listener // nil when another process serves the pages
 	group *errgroup.Group
 	stop  context.CancelFunc
 }
 
-// start starts them. Where the web pages' port is taken by another kartotek,
-// they are left to it if shared is set.
-func (a *app) start(ctx context.Context, log *slog.Logger, shared bool) (*engine, error) {
-	desk, err := a.open(ctx)
-	if err != nil {
+// start starts them. With patient set, what another kartotek on the store does
+// is left to it: the web pages when their port is taken, and the mail when it
+// leaves by a route that this process was not told of.
+func (a *app) start(ctx context.Context, log *slog.Logger, patient bool) (*engine, error) {
+	if err := a.openStore(ctx); err != nil {
 		return nil, err
 	}
-	e := &engine{desk: desk}
-	if e.web, err = net.Listen("tcp", a.set.Web); err != nil && (!shared || !errors.Is(err, syscall.EADDRINUSE)) {
+	l, err := net.Listen("tcp", a.set.Web)
+	if err != nil && (!patient || !errors.Is(err, syscall.EADDRINUSE)) {
 		return nil, fmt.Errorf("the web pages can't listen on %s (choose another with --web): %w", a.set.Web, err)
 	}
-	if e.route, err = a.route(desk); err != nil {
-		if e.web != nil {
-			e.web.Close()
+	e := &engine{web: l}
+	if err := a.assemble(ctx, e, patient); err != nil {
+		if l != nil {
+			l.Close()
 		}
 		return nil, err
 	}
 	ctx, e.stop = context.WithCancel(ctx)
 	e.group, ctx = errgroup.WithContext(ctx)
-	desk.SetLog(log)
-	sender := mta.NewSender(desk.Spool(), e.route, mta.WithLogger(log))
-	desk.OnLetter(sender.Wake)
-	e.group.Go(func() error { return sender.Run(ctx) })
-	e.group.Go(func() error { return desk.Clock(ctx) })
+	e.desk.SetLog(log)
+	if e.route != nil {
+		sender := mta.NewSender(e.desk.Spool(), e.route, mta.WithLogger(log))
+		e.desk.OnLetter(sender.Wake)
+		e.group.Go(func() error { return sender.Run(ctx) })
+	}
+	e.group.Go(func() error { return e.desk.Clock(ctx) })
 	if e.web != nil {
-		h := web.Handler(web.Options{Desk: desk, PublicURL: a.set.PublicURL, Company: a.set.Company, TrustedProxies: a.set.Proxies, Log: log})
+		h := web.Handler(web.Options{Desk: e.desk, PublicURL: a.common.publicURL, Company: a.common.company, TrustedProxies: a.set.Proxies, Log: log})
 		e.group.Go(func() error { return web.Serve(ctx, e.web, h) })
 	}
 	return e, nil
+}
+
+// assemble settles how the outside reaches this process, and makes the route.
+func (a *app) assemble(ctx context.Context, e *engine, patient bool) error {
+	if a.set.PublicURL == "" && e.web != nil {
+		a.set.PublicURL = "http://" + e.web.Addr().String()
+	}
+	desk, err := a.open(ctx)
+	if err != nil {
+		return err
+	}
+	e.desk, e.mail = desk, a.common.route
+	if a.set.Mail == "" && e.mail != routeCapture {
+		if !patient {
+			return usageError{fmt.Errorf("mail of this store leaves by %s: say how with --mail (or --mail capture, to keep it here from now on)", e.mail)}
+		}
+		return nil
+	}
+	if e.route, err = a.route(desk); err != nil {
+		return err
+	}
+	if err := a.common.keep(ctx, a.store, e.web != nil); err != nil {
+		return errors.Join(err, e.route.Close())
+	}
+	return nil
+}
+
+// mailWords say how mail leaves.
+func (e *engine) mailWords() string {
+	if e.route == nil {
+		return e.mail + ", by another process"
+	}
+	return e.route.Name()
 }
 
 // wait waits until one of the parts fails or all were told to stop.
 func (e *engine) wait() error {
 	err := e.group.Wait()
 	e.stop()
-	return errors.Join(err, e.route.Close())
+	if e.route != nil {
+		err = errors.Join(err, e.route.Close())
+	}
+	return err
 }
 
 // end tells all parts to stop and waits for them.
@@ -94,7 +134,7 @@ func (e *engine) end() error {
 // caused, whether or not a server runs.
 func (a *app) openDelivered(ctx context.Context) (*flows.Service, error) {
 	desk, err := a.open(ctx)
-	if err != nil || a.set.Mail != "capture" {
+	if err != nil || a.common.route != routeCapture {
 		return desk, err
 	}
 	counts, err := desk.Counts(ctx)

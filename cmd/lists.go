@@ -55,7 +55,7 @@ func (a *app) printLists(lists []flows.List) error {
 		t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 		fmt.Fprintln(t, "LIST\tSUBSCRIBED\tPENDING\tUNSUBSCRIBED\tSIGN-UP FORM")
 		for _, l := range lists {
-			fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%s/signup/%s\n", clean(l.Name), l.Subscribed, l.Pending, l.Left, a.set.PublicURL, l.Slug)
+			fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%s/signup/%s\n", clean(l.Name), l.Subscribed, l.Pending, l.Left, a.common.publicURL, l.Slug)
 		}
 		t.Flush()
 	})

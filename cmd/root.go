@@ -114,13 +114,19 @@ kartotek import people.csv --list News --confirmed`,
 // addServing adds the flags of what serves pages and sends mail.
 func addServing(c *cobra.Command) {
 	f := c.Flags()
-	f.String("web", defaultWeb, "where the web pages listen: HOST:PORT")
+	f.String("web", "", "where the web pages listen: HOST:PORT (default "+defaultWeb+")")
 	f.String("public-url", "", "the address under which contacts reach the web pages (default: as --web)")
-	f.String("mail", "capture", "how mail leaves: capture, direct, or relay=URL (smtp://USER:PASS@HOST:PORT, smtps://…)")
+	f.String("mail", "", "how mail leaves: capture, direct, or relay=URL, as in smtp://USER@HOST:587?password-file=PATH (default capture)")
 }
 
-// strict turns wrong arguments into usage errors.
+// strict turns wrong arguments and missing flags into usage errors.
 func strict(c *cobra.Command) {
+	c.PreRunE = func(cmd *cobra.Command, _ []string) error {
+		if err := cmd.ValidateRequiredFlags(); err != nil {
+			return usageError{err}
+		}
+		return nil
+	}
 	if check := c.Args; check != nil {
 		c.Args = func(cmd *cobra.Command, args []string) error {
 			if err := check(cmd, args); err != nil {

@@ -16,7 +16,7 @@ func (a *app) serve() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(a.errOut, "kartotek: web pages on http://%s, mail by %s; stop with ctrl+c\n", e.web.Addr(), e.route.Name())
+			fmt.Fprintf(a.errOut, "kartotek: web pages on http://%s, mail by %s; stop with ctrl+c\n", e.web.Addr(), e.mailWords())
 			return e.wait()
 		},
 	}

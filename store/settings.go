@@ -9,6 +9,9 @@ import (
 const (
 	SettingPublicURL = "public_url" // under which the web pages were last served
 	SettingRoute     = "mail_route" // capture, direct or relay: how mail was last sent
+	SettingCompany   = "company"
+	SettingFrom      = "from"
+	SettingFromName  = "from_name"
 )
 
 // Setting reads a setting; "" when it was never set.
