@@ -46,6 +46,11 @@ func exists(path string) (bool, error) {
 	return info.Size() > 0, nil
 }
 
+// writePragmas set up the writing connection. The log is moved into the
+// database every 16 MB: an import comes back to the same pages of its indexes,
+// and by default (4 MB) would write them there with nearly every chunk.
+const writePragmas = "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA secure_delete=ON; PRAGMA cache_size=-32000; PRAGMA wal_autocheckpoint=4000"
+
 func dsn(path, extra string) string {
 	u := url.URL{Scheme: "file", Path: path, RawQuery: "vfs=adiantum" + extra}
 	return u.String()
@@ -63,7 +68,7 @@ func openSQLite(ctx context.Context, path string, keys *Keys) (*Store, error) {
 	if err := checkKey(ctx, path, pragmaKey, keys.path); err != nil {
 		return nil, err
 	}
-	wdb, err := driver.Open(dsn(path, ""), setup(pragmaKey, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA secure_delete=ON; PRAGMA cache_size=-32000"))
+	wdb, err := driver.Open(dsn(path, ""), setup(pragmaKey, writePragmas))
 	if err != nil {
 		return nil, mapError(err)
 	}
