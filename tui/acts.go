@@ -2,6 +2,7 @@ package tui
 
 import (
 	"context"
+	"slices"
 	"strconv"
 
 	tea "charm.land/bubbletea/v2"
@@ -81,13 +82,14 @@ func (sh *shell) askExport(c flows.Card, given *flows.Given) tea.Cmd {
 
 // failUnder says an error on the status line when its form has been closed.
 func (sh *shell) failUnder(f *form, what string, err error) tea.Cmd {
-	for _, o := range sh.overlays {
-		if o == f {
-			return nil
-		}
+	if sh.holds(f) {
+		return nil
 	}
 	return sh.say(failed, what+": "+reason(err))
 }
+
+// holds tells whether a form is still open.
+func (sh *shell) holds(f *form) bool { return slices.Contains(sh.overlays, overlay(f)) }
 
 func (sh *shell) askUnsubscribe(c flows.Card) tea.Cmd {
 	names := []string{}
@@ -143,6 +145,7 @@ func (sh *shell) askErase(c flows.Card) tea.Cmd {
 		return f.wait(act(sh, "erase", func(ctx context.Context) (flows.Erased, error) {
 			return sh.Desk.Erase(ctx, sh.Actor, strconv.FormatInt(c.SubscriberID, 10), cause)
 		}, func(e flows.Erased, err error) tea.Cmd {
+			watched := sh.holds(f)
 			if !f.end(err) {
 				return sh.failUnder(f, "erase", err)
 			}
@@ -153,6 +156,10 @@ func (sh *shell) askErase(c flows.Card) tea.Cmd {
 			cmds := []tea.Cmd{sh.say(done, said), sh.renew(c.SubscriberID)}
 			if e.Remnant != "" {
 				cmds = append(cmds, sh.say(warning, e.Remnant))
+			}
+			if _, isCard := sh.screen().(*card); watched && !isCard {
+				// Browsing does not show tombstones, so show now what is left.
+				cmds = append(cmds, sh.push(newCard(sh, flows.Card{SubscriberID: c.SubscriberID}, nil)))
 			}
 			return tea.Batch(cmds...)
 		}))

@@ -108,8 +108,8 @@ func (sh *shell) everywhere() []action {
 	}
 }
 
-// escape goes back; where there is nothing to go back to, it asks whether to
-// stop what is under way.
+// escape goes back, in the end to the first screen; where there is nothing to
+// go back to, it asks whether to stop what is under way.
 func (sh *shell) escape() tea.Cmd {
 	if len(sh.tabs[sh.tab].stack) > 1 {
 		return sh.back()
@@ -118,7 +118,7 @@ func (sh *shell) escape() tea.Cmd {
 		return sh.askStop()
 	}
 	sh.notes.shown = false
-	return nil
+	return sh.show(0)
 }
 
 // quit ends the console; while something is under way it asks first, and a

@@ -137,6 +137,9 @@ func (sh *shell) receive(r reply) tea.Cmd {
 		return nil
 	}
 	delete(r.box.cancel, r.slot)
+	if r.box == sh.acts {
+		delete(r.box.seq, r.slot) // an act's slot is used once
+	}
 	var cmd tea.Cmd
 	switch {
 	case errors.Is(r.err, context.Canceled):

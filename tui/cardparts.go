@@ -18,16 +18,20 @@ type pair struct{ name, value string }
 // highest is how many lines of one value a card shows.
 const highest = 6
 
-// section writes a title with a rule, and pairs under it, w cells wide.
-func (v view) section(title string, w int, pairs []pair) []string {
-	t := v.sh.theme
-	lines := []string{v.title(title, w)}
+// section writes a title with a rule, and facts under it, w cells wide.
+func (v view) section(title string, w int, facts []pair) []string {
+	return append([]string{v.title(title, w)}, pairs(v.sh.theme, w, facts)...)
+}
+
+// pairs writes names and their values, w cells wide.
+func pairs(t *theme, w int, facts []pair) []string {
+	var lines []string
 	label := 0
-	for _, p := range pairs {
+	for _, p := range facts {
 		label = max(label, lenCells(p.name))
 	}
 	label = min(label, w/2)
-	for _, p := range pairs {
+	for _, p := range facts {
 		value := p.value
 		if value == "" {
 			value = "–"
@@ -95,7 +99,7 @@ func (v view) behaviour(d flows.Details) []pair {
 	return []pair{
 		{"rating", text(d.Rating)}, {"source", text(d.Source)}, {"position", clean(d.Position)},
 		{"opens", number(d.Opens)}, {"clicks", number(d.Clicks)}, {"updates", number(d.Updates)},
-		{"first seen", v.when(firstSeen(d))}, {"last seen", v.when(d.LastActivity)},
+		{"first seen", v.stamp(d.SignedUp)}, {"last seen", v.when(d.LastActivity)},
 	}
 }
 
@@ -104,14 +108,15 @@ func (v view) behaviourBeside(d flows.Details, w int) []string {
 	p := v.behaviour(d)
 	left := []pair{p[0], p[1], p[2], p[6]}
 	right := []pair{p[3], p[4], p[5], p[7]}
-	return columnsOf(w, 4, v.section("", w, left)[1:], v.section("", w, right)[1:])
+	return columnsOf(w, 4, pairs(v.sh.theme, w, left), pairs(v.sh.theme, w, right))
 }
 
-func firstSeen(d flows.Details) *time.Time {
-	if d.SignedUp == nil {
-		return nil
+// stamp is when an act was done.
+func (v view) stamp(s *flows.Stamp) string {
+	if s == nil {
+		return ""
 	}
-	return &d.SignedUp.At
+	return v.when(&s.At)
 }
 
 // when is a time, exact and relative.

@@ -33,61 +33,50 @@ func (p *preview) draw(c flows.Card, ok bool, w, h int) []string {
 	return p.lines[:min(h, len(p.lines))]
 }
 
+// build writes every fact on a line of its own that never moves, whatever is
+// known, so that the eye finds it again and little is drawn anew per step.
 func (p *preview) build(c flows.Card, v view) []string {
 	t, w := p.sh.theme, p.w
 	word, style := t.permission(c.Permission)
-	name := text(c.EmailMasked)
+	name, state := text(c.EmailMasked), ""
 	if c.Permission == flows.Deleted {
 		name = "Tombstone"
 	}
-	out := []string{t.dim.Render("SubscriberID " + strconv.FormatInt(c.SubscriberID, 10)), ""}
-	for _, l := range fold(name, w)[:min(3, len(fold(name, w)))] {
-		out = append(out, t.bold.Render(l))
-	}
-	out = append(out, style.Render(word))
-	if c.Frozen {
-		out = append(out, t.warn.Render("■ frozen"))
-	}
 	if c.WaitingUntil != nil {
-		out = append(out, t.warn.Render("◐ waits for a click until"), t.warn.Render("  "+exact(*c.WaitingUntil, p.sh.zone)))
+		state = "◐ waits for a click until " + c.WaitingUntil.In(p.sh.zone).Format("2 Jan 15:04")
 	}
-	out = append(append(out, ""), v.section("Card", w, p.facts(c, v))...)
-	if len(c.Lists) == 0 {
-		return out
+	if c.Frozen {
+		word += "  ■ frozen"
 	}
-	out = append(out, "", v.title("Lists", w))
+	out := []string{
+		t.dim.Render("SubscriberID " + strconv.FormatInt(c.SubscriberID, 10)), "",
+		t.bold.Render(fit(name, w)), style.Render(word), t.warn.Render(state), "",
+	}
+	out = append(append(out, pairs(t, w, p.facts(c, v))...), "", t.accentBold.Render("Lists"))
 	for _, l := range c.Lists {
 		mark, style := t.membership(l.Status)
 		out = append(out, style.Render(mark)+fit(clean(l.List), w-13)+" "+t.dim.Render(fitRight(ago(l.Since, v.now), 10)))
 	}
+	if len(c.Lists) == 0 {
+		out = append(out, t.dim.Render("on no list"))
+	}
 	return out
 }
 
-// facts are what browsing knows of a card, leaving out what is not kept.
+// facts are what browsing knows of a card.
 func (p *preview) facts(c flows.Card, v view) []pair {
-	var pairs []pair
-	add := func(name, value string) {
-		if value != "" {
-			pairs = append(pairs, pair{name, value})
-		}
+	facts := []pair{
+		{"mobile", text(c.MobileMasked)}, {"rating", text(c.Rating)}, {"source", text(c.Source)},
+		{"signed up", v.stamp(c.SignedUp)}, {"confirmed", v.stamp(c.Confirmed)}, {"last seen", v.when(c.LastActivity)},
 	}
-	add("mobile", text(c.MobileMasked))
-	add("rating", text(c.Rating))
-	add("source", text(c.Source))
-	for _, a := range []struct {
-		name string
-		act  *flows.Stamp
-	}{{"signed up", c.SignedUp}, {"confirmed", c.Confirmed}, {"erased", c.Deleted}} {
-		if a.act != nil {
-			add(a.name, v.when(&a.act.At))
-		}
+	if c.Permission == flows.Deleted {
+		facts[5] = pair{"erased", v.stamp(c.Deleted)}
 	}
-	add("last seen", v.when(c.LastActivity))
-	if c.Predecessor != nil {
-		add("predecessor", strconv.FormatInt(*c.Predecessor, 10))
+	switch {
+	case c.Successor != nil:
+		facts = append(facts, pair{"successor", strconv.FormatInt(*c.Successor, 10)})
+	case c.Predecessor != nil:
+		facts = append(facts, pair{"predecessor", strconv.FormatInt(*c.Predecessor, 10)})
 	}
-	if c.Successor != nil {
-		add("successor", strconv.FormatInt(*c.Successor, 10))
-	}
-	return pairs
+	return facts
 }
