@@ -62,7 +62,7 @@ func (a *app) configure(flags *pflag.FlagSet) error {
 		return fmt.Errorf("reading the flags: %w", err)
 	}
 	a.set = settings{Store: k.String("store"), Keys: k.String("keys"), JSON: k.Bool("json"), As: k.String("as"), Web: k.String("web"),
-		PublicURL: k.String("public-url"), Mail: k.String("mail"), Company: k.String("company"),
+		PublicURL: strings.TrimRight(k.String("public-url"), "/"), Mail: k.String("mail"), Company: k.String("company"),
 		From: letters.Sender{Name: k.String("from-name"), Address: k.String("from")}}
 	for _, p := range k.Strings("trusted-proxies") {
 		prefix, err := netip.ParsePrefix(p)

@@ -28,6 +28,7 @@ func (s *Service) Import(ctx context.Context, a Actor, path string, o ImportOpti
 	if err := may(a, doImport); err != nil {
 		return ImportResult{}, err
 	}
+	o.List = listName(o.List)
 	r, err := intake.Open(path, intake.Options{Map: o.Map})
 	if err != nil {
 		return ImportResult{}, err

@@ -84,7 +84,7 @@ func personal(what, text string, p store.Person) error {
 
 // plain trims a text that staff typed, and refuses an empty or endless one.
 func plain(what, text string) (string, error) {
-	text = strings.Join(strings.Fields(strings.ToValidUTF8(text, "")), " ")
+	text = strings.Join(strings.Fields(strings.Map(printable, strings.ToValidUTF8(text, ""))), " ")
 	switch {
 	case text == "":
 		return "", refuse("%s is missing", what)

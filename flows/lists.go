@@ -45,7 +45,7 @@ func (s *Service) AddList(ctx context.Context, a Actor, name string) (List, erro
 }
 
 func (s *Service) addList(ctx context.Context, tx *store.Tx, a Actor, name string) (store.List, error) {
-	name = oneLine(strings.Map(printable, name), 400)
+	name = listName(name)
 	if n := utf8.RuneCountInString(name); n == 0 || n > 100 {
 		return store.List{}, refuse("a list's name has 1 to 100 characters that can be printed")
 	}
@@ -63,6 +63,9 @@ func (s *Service) addList(ctx context.Context, tx *store.Tx, a Actor, name strin
 	}
 	return l, audit(ctx, tx, a, l.CreatedAt, "add list", 0, l.Name)
 }
+
+// listName is a list's name as it is kept and looked up.
+func listName(name string) string { return oneLine(strings.Map(printable, name), 400) }
 
 // printable drops controls and the characters that turn a line around.
 func printable(r rune) rune {

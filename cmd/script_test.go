@@ -1,0 +1,370 @@
+package cmd
+
+import (
+	"crypto/hkdf"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+	"unicode"
+
+	"github.com/ncruces/go-sqlite3"
+	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/xuri/excelize/v2"
+	"golang.org/x/text/encoding"
+	"golang.org/x/text/encoding/charmap"
+	textunicode "golang.org/x/text/encoding/unicode"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"kartotek": func() { os.Exit(Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) },
+	})
+}
+
+// TestScripts runs the scenarios of testdata/script, each on a store of its
+// own. Their commands beyond testscript's are the methods of script below.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 filepath.Join("testdata", "script"),
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Setup: func(env *testscript.Env) error {
+			port, err := freePort()
+			env.Setenv("XDG_DATA_HOME", filepath.Join(env.WorkDir, "data"))
+			env.Setenv("XDG_CONFIG_HOME", filepath.Join(env.WorkDir, "config"))
+			env.Setenv("KARTOTEK_AS", "anna")
+			env.Setenv("WEB", "127.0.0.1:"+port)
+			env.Setenv("DB", filepath.Join(env.WorkDir, "data", "kartotek", "kartotek.db"))
+			env.Setenv("KEYS", filepath.Join(env.WorkDir, "config", "kartotek", "keys.json"))
+			return err
+		},
+		Condition: func(cond string) (bool, error) {
+			if cond == "root" {
+				return os.Geteuid() == 0, nil
+			}
+			return false, fmt.Errorf("no condition %q", cond)
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits": exits, "json": jsonValue, "keys": jsonKeys, "let": let, "plain": plain, "encode": encode, "xlsx": workbook,
+			"state": state, "bytes": bytesOf, "get": get, "tinydisk": tinyDisk, "mode": mode, "spoil": spoil, "newer": newer, "unescape": unescape, "say": say,
+		},
+	})
+}
+
+func freePort() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	defer l.Close()
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	return port, err
+}
+
+// need stops a script whose command is used wrongly.
+func need(ts *testscript.TestScript, neg, ok bool, usage string) {
+	if neg || !ok {
+		ts.Fatalf("usage: %s", usage)
+	}
+}
+
+// exits N CMD ARG...: runs a command that ends with exit code N. A failure is
+// one line on standard error.
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	need(ts, neg, len(args) > 1, "exits CODE COMMAND ARG...")
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	err = ts.Exec(args[1], args[2:]...)
+	var failed *exec.ExitError
+	got := 0
+	if errors.As(err, &failed) {
+		got = failed.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if got != want {
+		ts.Fatalf("exit code %d, want %d", got, want)
+	}
+	said := ts.ReadFile("stderr")
+	if want != 0 && (strings.Count(said, "\n") != 1 || !strings.HasPrefix(said, "kartotek: ")) {
+		ts.Fatalf("a failure is one line on standard error, not %q", said)
+	}
+}
+
+// stdoutJSON reads the last command's output.
+func stdoutJSON(ts *testscript.TestScript) any {
+	var v any
+	dec := json.NewDecoder(strings.NewReader(ts.ReadFile("stdout")))
+	dec.UseNumber()
+	ts.Check(dec.Decode(&v))
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		ts.Fatalf("more than one JSON value on standard output")
+	}
+	return v
+}
+
+// at walks a path such as cards.0.signed_up.at; len is a list's length.
+func at(ts *testscript.TestScript, v any, path string) any {
+	for step := range strings.SplitSeq(path, ".") {
+		switch here := v.(type) {
+		case map[string]any:
+			next, there := here[step]
+			if !there {
+				ts.Fatalf("no %s in %s", step, path)
+			}
+			v = next
+		case []any:
+			if step == "len" {
+				v = json.Number(strconv.Itoa(len(here)))
+				continue
+			}
+			i, err := strconv.Atoi(step)
+			if err != nil || i >= len(here) {
+				ts.Fatalf("no %s in %s: it has %d", step, path, len(here))
+			}
+			v = here[i]
+		default:
+			ts.Fatalf("no %s in %s: it is %v", step, path, v)
+		}
+	}
+	return v
+}
+
+func word(v any) string {
+	if v == nil {
+		return "null"
+	}
+	return fmt.Sprint(v)
+}
+
+// json PATH WANT...: pairs of a place in the JSON output and what stands there.
+func jsonValue(ts *testscript.TestScript, neg bool, args []string) {
+	need(ts, neg, len(args) > 0 && len(args)%2 == 0, "json PATH WANT [PATH WANT]...")
+	v := stdoutJSON(ts)
+	for pair := range slices.Chunk(args, 2) {
+		if got := word(at(ts, v, pair[0])); got != pair[1] {
+			ts.Fatalf("%s is %s, want %s", pair[0], got, pair[1])
+		}
+	}
+}
+
+// keys PATH KEY...: the object there has exactly these keys ("." is the whole).
+func jsonKeys(ts *testscript.TestScript, neg bool, args []string) {
+	need(ts, neg, len(args) > 1, "keys PATH KEY...")
+	v := stdoutJSON(ts)
+	if args[0] != "." {
+		v = at(ts, v, args[0])
+	}
+	object, ok := v.(map[string]any)
+	if !ok {
+		ts.Fatalf("%s is no object", args[0])
+	}
+	var got []string
+	for k := range object {
+		got = append(got, k)
+	}
+	want := slices.Clone(args[1:])
+	slices.Sort(got)
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		ts.Fatalf("%s has the keys %v, want %v", args[0], got, want)
+	}
+}
+
+// let NAME PATH: keeps a value of the JSON output in the environment.
+func let(ts *testscript.TestScript, neg bool, args []string) {
+	need(ts, neg, len(args) == 2, "let NAME PATH")
+	ts.Setenv(args[0], word(at(ts, stdoutJSON(ts), args[1])))
+}
+
+// plain: nothing that the last command printed moves a cursor or turns a line.
+func plain(ts *testscript.TestScript, neg bool, args []string) {
+	need(ts, neg, len(args) == 0, "plain")
+	for _, stream := range []string{"stdout", "stderr"} {
+		for _, r := range ts.ReadFile(stream) {
+			if r != '\n' && (unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r)) {
+				ts.Fatalf("%s holds %U: %q", stream, r, ts.ReadFile(stream))
+			}
+		}
+	}
+}
+
+var encodings = map[string]encoding.Encoding{
+	"windows-1252": charmap.Windows1252,
+	"utf-16le":     textunicode.UTF16(textunicode.LittleEndian, textunicode.UseBOM),
+	"utf-16be":     textunicode.UTF16(textunicode.BigEndian, textunicode.UseBOM),
+	"utf-8-bom":    textunicode.UTF8BOM,
+}
+
+// encode ENCODING FROM TO: writes a UTF-8 file in another encoding.
+func encode(ts *testscript.TestScript, neg bool, args []string) {
+	need(ts, neg, len(args) == 3 && encodings[args[0]] != nil, "encode ENCODING FROM TO")
+	out, err := encodings[args[0]].NewEncoder().String(ts.ReadFile(args[1]))
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[2]), []byte(out), 0o600))
+}
+
+// xlsx FROM TO: makes a workbook of a CSV file without quotes.
+func workbook(ts *testscript.TestScript, neg bool, args []string) {
+	need(ts, neg, len(args) == 2, "xlsx FROM TO")
+	f := excelize.NewFile()
+	row := 0
+	for line := range strings.Lines(ts.ReadFile(args[0])) {
+		row++
+		cells := strings.Split(strings.TrimSpace(line), ",")
+		ts.Check(f.SetSheetRow("Sheet1", "A"+strconv.Itoa(row), &cells))
+	}
+	ts.Check(f.SaveAs(ts.MkAbs(args[1])))
+}
+
+// state NAME [same]: keeps, or compares, everything that the commands show of
+// the store: nothing was changed by what came in between.
+func state(ts *testscript.TestScript, neg bool, args []string) {
+	need(ts, neg, len(args) > 0, "state NAME [same]")
+	var b strings.Builder
+	for _, show := range []string{"browse --limit 500", "lists", "outbox --limit 500", "audit --limit 500"} {
+		ts.Check(ts.Exec("kartotek", append(strings.Fields(show), "--json")...))
+		b.WriteString(ts.ReadFile("stdout"))
+	}
+	compare(ts, args, b.String())
+}
+
+// bytes NAME [same]: the same for every byte of the data and configuration
+// directories.
+func bytesOf(ts *testscript.TestScript, neg bool, args []string) {
+	need(ts, neg, len(args) > 0, "bytes NAME [same]")
+	var b strings.Builder
+	for _, dir := range []string{ts.Getenv("XDG_DATA_HOME"), ts.Getenv("XDG_CONFIG_HOME")} {
+		err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+			if err != nil || e.IsDir() {
+				return err
+			}
+			data, err := os.ReadFile(path)
+			sum := sha256.Sum256(data)
+			fmt.Fprintln(&b, path, len(data), hex.EncodeToString(sum[:]))
+			return err
+		})
+		if !errors.Is(err, fs.ErrNotExist) {
+			ts.Check(err)
+		}
+	}
+	compare(ts, args, b.String())
+}
+
+func compare(ts *testscript.TestScript, args []string, now string) {
+	path := ts.MkAbs(".kept-" + args[0])
+	if len(args) == 1 {
+		ts.Check(os.WriteFile(path, []byte(now), 0o600))
+		return
+	}
+	if before := ts.ReadFile(path); before != now {
+		ts.Fatalf("changed from\n%s\nto\n%s", before, now)
+	}
+}
+
+// get PATH FILE: keeps a page of the server that listens on $WEB, once it does.
+func get(ts *testscript.TestScript, neg bool, args []string) {
+	need(ts, neg, len(args) == 2, "get PATH FILE")
+	for end := time.Now().Add(20 * time.Second); ; {
+		res, err := http.Get("http://" + ts.Getenv("WEB") + args[0])
+		if errors.Is(err, syscall.ECONNREFUSED) && time.Now().Before(end) {
+			time.Sleep(5 * time.Millisecond)
+			continue
+		}
+		ts.Check(err)
+		defer res.Body.Close()
+		page, err := io.ReadAll(res.Body)
+		ts.Check(err)
+		if res.StatusCode != http.StatusOK {
+			ts.Fatalf("%s: %s", args[0], res.Status)
+		}
+		ts.Check(os.WriteFile(ts.MkAbs(args[1]), page, 0o600))
+		return
+	}
+}
+
+// tinydisk DIR BYTES: mounts a disk of that size. Where that is not allowed it
+// makes the file nodisk instead.
+func tinyDisk(ts *testscript.TestScript, neg bool, args []string) {
+	need(ts, neg, len(args) == 2, "tinydisk DIR BYTES")
+	dir := ts.MkAbs(args[0])
+	ts.Check(os.MkdirAll(dir, 0o700))
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size="+args[1]); err != nil {
+		ts.Check(os.WriteFile(ts.MkAbs("nodisk"), []byte(err.Error()), 0o600))
+		return
+	}
+	ts.Defer(func() { ts.Check(syscall.Unmount(dir, syscall.MNT_DETACH)) })
+}
+
+// mode OCTAL FILE: the file has that mode.
+func mode(ts *testscript.TestScript, neg bool, args []string) {
+	need(ts, neg, len(args) == 2, "mode OCTAL FILE")
+	info, err := os.Stat(ts.MkAbs(args[1]))
+	ts.Check(err)
+	if got := strconv.FormatUint(uint64(info.Mode().Perm()), 8); got != args[0] {
+		ts.Fatalf("%s has mode %s, want %s", args[1], got, args[0])
+	}
+}
+
+// spoil FILE OFFSET: writes rubbish over 4 KiB of a file.
+func spoil(ts *testscript.TestScript, neg bool, args []string) {
+	need(ts, neg, len(args) == 2, "spoil FILE OFFSET")
+	offset, err := strconv.ParseInt(args[1], 10, 64)
+	ts.Check(err)
+	f, err := os.OpenFile(ts.MkAbs(args[0]), os.O_WRONLY, 0)
+	ts.Check(err)
+	_, err = f.WriteAt([]byte(strings.Repeat("rubbish!", 512)), offset)
+	ts.Check(errors.Join(err, f.Close()))
+}
+
+// newer DB KEYS: makes the schema one that no kartotek knows yet.
+func newer(ts *testscript.TestScript, neg bool, args []string) {
+	need(ts, neg, len(args) == 2, "newer DB KEYS")
+	var keys struct{ Peppers []string }
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[1])), &keys))
+	pepper, err := hex.DecodeString(keys.Peppers[0])
+	ts.Check(err)
+	key, err := hkdf.Key(sha256.New, pepper, nil, "kartotek database file", 32)
+	ts.Check(err)
+	db, err := sqlite3.Open("file:" + ts.MkAbs(args[0]) + "?vfs=adiantum")
+	ts.Check(err)
+	ts.Check(errors.Join(db.Exec("PRAGMA hexkey='"+hex.EncodeToString(key)+"'; PRAGMA user_version=9999"), db.Close()))
+}
+
+// unescaped is what Go's escapes (\x1b, \u202e, \r) in a text stand for.
+func unescaped(ts *testscript.TestScript, text string) string {
+	out, err := strconv.Unquote(`"` + strings.ReplaceAll(text, `"`, `\"`) + `"`)
+	ts.Check(err)
+	return out
+}
+
+// unescape FROM TO: writes what the escapes in a file stand for.
+func unescape(ts *testscript.TestScript, neg bool, args []string) {
+	need(ts, neg, len(args) == 2, "unescape FROM TO")
+	var b strings.Builder
+	for line := range strings.Lines(ts.ReadFile(args[0])) {
+		b.WriteString(unescaped(ts, strings.TrimSuffix(line, "\n")) + "\n")
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(b.String()), 0o600))
+}
+
+// say NAME TEXT: keeps what the escapes in a text stand for in the environment.
+func say(ts *testscript.TestScript, neg bool, args []string) {
+	need(ts, neg, len(args) == 2, "say NAME TEXT")
+	ts.Setenv(args[0], unescaped(ts, args[1]))
+}
