@@ -103,7 +103,7 @@ func (sh *shell) everywhere() []action {
 		{Key: "ctrl+r", Label: "fetch anew", Quiet: true, Do: sh.refresh},
 		{Key: "!", Label: "messages so far", Quiet: true, Do: sh.history},
 		{Key: "esc", Label: "back", Quiet: true, Do: sh.escape},
-		{Key: "?", Label: "all keys", Do: sh.help},
+		{Key: "?", Label: "keys", Do: sh.help},
 		{Key: "q", Label: "quit", Do: sh.quit},
 	}
 }

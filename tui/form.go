@@ -33,7 +33,6 @@ type form struct {
 	quits  bool     // it asks whether to quit
 	busy   bool     // submitted, the reply is on its way
 	fault  string   // why the last try failed; what was typed stays
-	keys   []action // beside the usual ones, when no field is typed into
 	submit func() tea.Cmd
 }
 
@@ -127,29 +126,23 @@ func (f *form) key(msg tea.KeyPressMsg) tea.Cmd {
 			return nil
 		}
 	default:
-		if onButtons || f.fields[f.focus].input == nil {
-			return f.sh.dispatch(key, f.keys, f.jump(key))
+		if !onButtons && f.fields[f.focus].input == nil {
+			f.fields[f.focus].jump(key)
+			return nil
 		}
 	}
 	return f.feed(msg)
 }
 
-// jump makes a letter go to the next option that begins with it.
-func (f *form) jump(key string) []action {
-	if f.focus == len(f.fields) || len(key) != 1 {
-		return nil
-	}
-	return []action{{Key: key, Do: func() tea.Cmd {
-		c := &f.fields[f.focus]
-		for i := range c.options {
-			j := (c.picked + 1 + i) % len(c.options)
-			if strings.HasPrefix(strings.ToLower(c.options[j]), key) {
-				c.picked = j
-				break
-			}
+// jump goes to the next option that begins with a letter.
+func (fd *field) jump(letter string) {
+	for i := range fd.options {
+		j := (fd.picked + 1 + i) % len(fd.options)
+		if strings.HasPrefix(strings.ToLower(fd.options[j]), letter) {
+			fd.picked = j
+			return
 		}
-		return nil
-	}}}
+	}
 }
 
 func (f *form) enter(onButtons bool) tea.Cmd {

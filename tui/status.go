@@ -92,7 +92,6 @@ func (n *notes) fade(id int) {
 // line is the state of the connection to the store.
 type line struct {
 	lost  bool
-	why   string
 	tries int
 	until time.Time // of the next try
 	n     int       // counts tries over all, so that an old retry is dropped
@@ -101,14 +100,13 @@ type line struct {
 // gone notes that the store does not answer, and tries again after a pause
 // that grows from one second to half a minute. What is on show stays.
 func (l *line) gone(sh *shell, err error) tea.Cmd {
-	l.why = reason(err)
 	if l.lost && sh.now().Before(l.until) {
 		return nil // another question of the same round
 	}
 	var told tea.Cmd
 	if !l.lost {
 		l.lost, l.tries = true, 0
-		told = sh.say(failed, "the store does not answer; trying again: "+l.why)
+		told = sh.say(failed, "the store does not answer; trying again: "+reason(err))
 	}
 	pause := min(time.Second<<min(l.tries, 5), 30*time.Second)
 	l.tries++
