@@ -1,0 +1,184 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"kartotek/store"
+)
+
+// finds is how many searches are timed.
+const finds = 4000
+
+// find compares a search by full address with the SQL and the hash behind it,
+// and with the one SELECT that finds the row.
+func (b *bench) find(ctx context.Context) error {
+	dir, err := b.large(ctx)
+	if err != nil {
+		return err
+	}
+	addresses, err := b.addresses()
+	if err != nil {
+		return err
+	}
+	s, desk, err := openStore(ctx, dir)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	bare, err := newBareFind(dir)
+	if err != nil {
+		return err
+	}
+	defer bare.db.Close()
+	b.tell("searching")
+	at := func(round, of int) string { return addresses[(round*3+of)%len(addresses)] }
+	took, err := alternate(finds,
+		func(r int) error {
+			f, err := desk.Find(ctx, staff, at(r, 0))
+			if err == nil && len(f.Cards) == 0 {
+				err = errors.New("nobody was found")
+			}
+			return err
+		},
+		func(r int) error { return bare.whole(ctx, s.Keys(), at(r, 1)) },
+		func(r int) error {
+			_, err := bare.one(ctx, s.Keys(), at(r, 2))
+			return err
+		})
+	if err != nil {
+		return err
+	}
+	b.atMost(fmt.Sprintf("search by address in %d, against its SQL and hash", b.n), took[0], took[1], 2)
+	b.atMost("  the same, against the SELECT by address key alone", took[0], took[2], 0)
+	return nil
+}
+
+// addresses picks some out of the sample, from all over it.
+func (b *bench) addresses() ([]string, error) {
+	path, err := b.csvFile(b.n)
+	if err != nil {
+		return nil, err
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	var out []string
+	lines := bufio.NewScanner(f)
+	every := max(1, b.n/3/finds)
+	for i := 0; lines.Scan(); i++ {
+		email, _, _ := strings.Cut(lines.Text(), ",")
+		if _, err := store.ParseAddress(email); err == nil && i%every == 0 {
+			out = append(out, email)
+		}
+	}
+	for i := range out { // in an order that no index has
+		k := (i * 7919) % len(out)
+		out[i], out[k] = out[k], out[i]
+	}
+	return out, lines.Err()
+}
+
+// bareFind holds the prepared statements of a search.
+type bareFind struct {
+	db                 *sql.DB
+	card, lists, waits *sql.Stmt
+}
+
+func newBareFind(dir string) (*bareFind, error) {
+	db, err := openBare(dir, readPragmas)
+	if err != nil {
+		return nil, err
+	}
+	f := &bareFind{db: db}
+	for st, query := range map[**sql.Stmt]string{
+		&f.card:  `SELECT ` + cardColumns + ` FROM contacts WHERE address_key = ? ORDER BY subscriber_id DESC`,
+		&f.lists: `SELECT m.list_id, l.name, m.status, m.since FROM memberships m JOIN lists l ON l.list_id = m.list_id WHERE m.subscriber_id = ? ORDER BY m.list_id`,
+		&f.waits: `SELECT COALESCE(MAX(expires_at), 0) FROM tokens WHERE subscriber_id = ? AND purpose = 1 AND used_at = 0 AND expires_at > ?`,
+	} {
+		if *st, err = db.Prepare(query); err != nil {
+			return nil, errors.Join(err, db.Close())
+		}
+	}
+	return f, nil
+}
+
+// cardColumns are those that a card shows.
+const cardColumns = `subscriber_id, address_key, mobile_key, permission, frozen, email_masked, mobile_masked, COALESCE(source, ''), rating, opens, clicks,
+ updates, signed_up_at, confirmed_at, withdrawn_at, deleted_at, forget_at, last_seen_at, predecessor, successor, acts, version`
+
+// cardInto is room for cardColumns.
+type cardInto struct {
+	key, mobile           []byte
+	email, number, source string
+	numbers               [17]int64
+	at                    int
+}
+
+func (c *cardInto) next() *int64 { c.at++; return &c.numbers[c.at-1] }
+
+func (c *cardInto) fields() []any {
+	c.at = 0
+	out := []any{c.next(), &c.key, &c.mobile, c.next(), c.next(), &c.email, &c.number, &c.source}
+	for c.at < len(c.numbers) {
+		out = append(out, c.next())
+	}
+	return out
+}
+
+// whole does all that a search does.
+func (f *bareFind) whole(ctx context.Context, keys *store.Keys, address string) error {
+	id, err := f.one(ctx, keys, address)
+	if err != nil {
+		return err
+	}
+	if err := f.memberships(ctx, id); err != nil {
+		return err
+	}
+	var until int64
+	return f.waits.QueryRowContext(ctx, id, time.Now().UnixMicro()).Scan(&until)
+}
+
+// one reads the card's row by its address key.
+func (f *bareFind) one(ctx context.Context, keys *store.Keys, address string) (int64, error) {
+	a, err := store.ParseAddress(address)
+	if err != nil {
+		return 0, err
+	}
+	rows, err := f.card.QueryContext(ctx, keys.AddressKey(a))
+	if err != nil {
+		return 0, err
+	}
+	defer rows.Close()
+	var c cardInto
+	for rows.Next() {
+		if err := rows.Scan(c.fields()...); err != nil {
+			return 0, err
+		}
+	}
+	return c.numbers[0], rows.Err()
+}
+
+func (f *bareFind) memberships(ctx context.Context, id int64) error {
+	rows, err := f.lists.QueryContext(ctx, id)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var list, status, since int64
+		var name string
+		if err := rows.Scan(&list, &name, &status, &since); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}

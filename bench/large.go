@@ -1,0 +1,170 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"kartotek/flows"
+	"kartotek/flows/sample"
+	"kartotek/store"
+)
+
+// sampleTime is when the samples' last acts were: the same file every time.
+var sampleTime = time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC)
+
+// csvFile writes n sample contacts, once per cache.
+func (b *bench) csvFile(n int) (string, error) {
+	path := filepath.Join(b.dir, fmt.Sprintf("sample-%d.csv", n))
+	if _, err := os.Stat(path); err == nil {
+		return path, nil
+	}
+	f, err := os.Create(filepath.Join(b.tmp, "sample.csv"))
+	if err != nil {
+		return "", err
+	}
+	if err := errors.Join(sample.Write(f, n, 1, sampleTime), f.Close()); err != nil {
+		return "", err
+	}
+	return path, os.Rename(f.Name(), path)
+}
+
+// large is the directory of the large store; it is made when it isn't there.
+func (b *bench) large(ctx context.Context) (string, error) {
+	dir, err := b.largeDir(ctx)
+	if err != nil {
+		return "", err
+	}
+	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
+		return dir, err
+	}
+	fresh := filepath.Join(b.tmp, "large")
+	b.tell("making the store of %d contacts; it is kept for the next run", b.n)
+	if err := b.importInto(ctx, fresh, b.n); err != nil {
+		return "", err
+	}
+	return dir, b.keep(ctx, fresh, dir)
+}
+
+// largeDir names the large store by its schema, so that another makes a new one.
+func (b *bench) largeDir(ctx context.Context) (string, error) {
+	probe := filepath.Join(b.tmp, "probe")
+	s, _, err := openStore(ctx, probe)
+	if err != nil {
+		return "", err
+	}
+	if err := errors.Join(s.Close()); err != nil {
+		return "", err
+	}
+	db, err := openBare(probe, readPragmas)
+	if err != nil {
+		return "", err
+	}
+	defer db.Close()
+	h := sha256.New()
+	err = each(ctx, db, `SELECT COALESCE(sql, '') FROM sqlite_schema ORDER BY name`, func(rows *sql.Rows) error {
+		var text string
+		err := rows.Scan(&text)
+		fmt.Fprintln(h, text)
+		return err
+	})
+	return filepath.Join(b.dir, fmt.Sprintf("store-%d-%s", b.n, hex.EncodeToString(h.Sum(nil))[:12])), err
+}
+
+func each(ctx context.Context, db *sql.DB, query string, scan func(*sql.Rows) error) error {
+	rows, err := db.QueryContext(ctx, query)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := scan(rows); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// keep makes an imported store the large one: with lists of several sizes,
+// permissions and a rare source, as years of use would leave it.
+func (b *bench) keep(ctx context.Context, fresh, dir string) error {
+	s, desk, err := openStore(ctx, fresh)
+	if err != nil {
+		return err
+	}
+	for _, l := range spreadLists {
+		if _, err := desk.AddList(ctx, staff, l.name); err != nil {
+			return errors.Join(err, s.Close())
+		}
+	}
+	if err := s.Close(); err != nil {
+		return err
+	}
+	if err := spread(ctx, fresh); err != nil {
+		return err
+	}
+	return os.Rename(fresh, dir)
+}
+
+// importList is the list that everybody is imported onto; one in each of the
+// others' share is on them as well.
+const importList = "News"
+
+var spreadLists = []struct {
+	name  string
+	share int
+}{{"Offers", 3}, {"Events", 20}, {"Board", 5000}}
+
+// rareSource is the source of one contact in 5,000.
+const rareSource = "Resubscribed"
+
+func spread(ctx context.Context, dir string) error {
+	db, err := openBare(dir, writePragmas)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	steps := []string{"BEGIN IMMEDIATE"}
+	for _, l := range spreadLists {
+		steps = append(steps, fmt.Sprintf(`INSERT INTO memberships (subscriber_id, list_id, status, since, last_seen_at)
+ SELECT c.subscriber_id, l.list_id, 2, c.confirmed_at, c.last_seen_at FROM contacts c, lists l WHERE l.name = '%s' AND c.subscriber_id %% %d = 1`, l.name, l.share))
+	}
+	steps = append(steps,
+		fmt.Sprintf(`UPDATE contacts SET permission = %d, withdrawn_at = last_seen_at WHERE subscriber_id %% 12 = 5`, store.Unsubscribed),
+		`UPDATE memberships SET status = 3 WHERE subscriber_id % 12 = 5`,
+		fmt.Sprintf(`UPDATE contacts SET permission = %d, confirmed_at = 0 WHERE subscriber_id %% 200 = 6`, store.Pending),
+		`UPDATE memberships SET status = 1 WHERE subscriber_id % 200 = 6`,
+		`UPDATE contacts SET source = '`+rareSource+`' WHERE subscriber_id % 5000 = 7`,
+		`DELETE FROM counters`,
+		`INSERT INTO counters SELECT 'permission/' || CASE permission WHEN 1 THEN 'pending' WHEN 2 THEN 'confirmed' ELSE 'unsubscribed' END, 0, COUNT(*) FROM contacts GROUP BY permission`,
+		`INSERT INTO counters SELECT 'source/' || source, 0, COUNT(*) FROM contacts GROUP BY source`,
+		`INSERT INTO counters SELECT 'list/' || list_id || CASE status WHEN 1 THEN '/pending' WHEN 2 THEN '/subscribed' ELSE '/unsubscribed' END, 0, COUNT(*) FROM memberships GROUP BY list_id, status`,
+		"COMMIT", "PRAGMA wal_checkpoint(TRUNCATE)")
+	for _, s := range steps {
+		if _, err := db.ExecContext(ctx, s); err != nil {
+			return fmt.Errorf("spreading the store: %w", err)
+		}
+	}
+	return nil
+}
+
+// importInto imports n sample contacts into a new store.
+func (b *bench) importInto(ctx context.Context, dir string, n int) error {
+	path, err := b.csvFile(n)
+	if err != nil {
+		return err
+	}
+	s, desk, err := openStore(ctx, dir)
+	if err != nil {
+		return err
+	}
+	_, err = desk.Import(ctx, staff, path, flows.ImportOptions{List: importList, Confirmed: true}, nil)
+	return errors.Join(err, s.Close())
+}
