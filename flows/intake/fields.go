@@ -45,23 +45,36 @@ type alias struct {
 	weak  bool
 }
 
-var (
-	fieldsByName = map[string]*fieldInfo{}
-	aliases      = map[string]alias{}
-)
+// vocabulary is what the columns of one sort of file may hold.
+type vocabulary struct {
+	fields  []fieldInfo
+	byName  map[string]*fieldInfo
+	aliases map[string]alias
+	missing func(taken map[string]int, names []string) error // says which column has to be there
+}
 
-func init() {
-	for i := range allFields {
-		f := &allFields[i]
-		fieldsByName[f.name] = f
-		aliases[plain(f.name)] = alias{f.name, false}
+// people is the vocabulary of files of contacts.
+var people = newVocabulary(allFields, func(taken map[string]int, names []string) error {
+	if _, ok := taken["email"]; !ok {
+		return noEmail(names)
+	}
+	return nil
+})
+
+func newVocabulary(fields []fieldInfo, missing func(map[string]int, []string) error) *vocabulary {
+	v := &vocabulary{fields: fields, byName: map[string]*fieldInfo{}, aliases: map[string]alias{}, missing: missing}
+	for i := range fields {
+		f := &fields[i]
+		v.byName[f.name] = f
+		v.aliases[plain(f.name)] = alias{f.name, false}
 		for _, n := range strings.Fields(f.names) {
-			aliases[n] = alias{f.name, false}
+			v.aliases[n] = alias{f.name, false}
 		}
 		for _, n := range strings.Fields(f.weak) {
-			aliases[n] = alias{f.name, true}
+			v.aliases[n] = alias{f.name, true}
 		}
 	}
+	return v
 }
 
 // Fields are the names of the fields that a column can feed.
@@ -73,15 +86,15 @@ func Fields() []string {
 	return names
 }
 
-// fieldNamed finds a field, or Ignore, by its name as anybody may write it.
-func fieldNamed(name string) (string, bool) {
+// named finds a field, or Ignore, by its name as anybody may write it.
+func (v *vocabulary) named(name string) (string, bool) {
 	p := plain(name)
 	if p == Ignore {
 		return Ignore, true
 	}
-	for i := range allFields {
-		if plain(allFields[i].name) == p {
-			return allFields[i].name, true
+	for i := range v.fields {
+		if plain(v.fields[i].name) == p {
+			return v.fields[i].name, true
 		}
 	}
 	return "", false

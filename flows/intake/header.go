@@ -13,6 +13,7 @@ import (
 
 // settings are what the values of a file are read by.
 type settings struct {
+	words    *vocabulary
 	given    map[string]string // Options.Map
 	now      time.Time         // no recorded act is later
 	workbook bool              // a bare number in a time column is a day count
@@ -63,8 +64,8 @@ func newHeader(names []string, set settings) (*header, error) {
 			return nil, err
 		}
 	}
-	if _, ok := h.taken["email"]; !ok {
-		return nil, noEmail(names)
+	if err := set.words.missing(h.taken, names); err != nil {
+		return nil, err
 	}
 	return h, nil
 }
@@ -93,19 +94,19 @@ func checkMap(names []string, given map[string]string) (map[string]string, error
 // know. weak tells a guess that gives way to a surer column.
 func (h *header) resolve(name string) (field string, weak bool) {
 	if field, ok := h.set.given[mapKey(name)]; ok {
-		if f, known := fieldNamed(field); known {
+		if f, known := h.set.words.named(field); known {
 			return f, false
 		}
 		return field, false
 	}
-	a := aliases[plain(name)]
+	a := h.set.words.aliases[plain(name)]
 	return a.field, a.weak
 }
 
 // add appends a column that feeds field, or an own field when that is "".
 func (h *header) add(name, field string) error {
 	c := column{Column: Column{Header: clean(name), Field: field}}
-	info, known := fieldsByName[field]
+	info, known := h.set.words.byName[field]
 	switch {
 	case field == Ignore:
 		c.set = func(*Row, string) string { return "" }
@@ -145,7 +146,7 @@ func (h *header) ownName(name, field string) string {
 // knownColumns counts the names that stand for a field.
 func knownColumns(names []string, set settings) int {
 	n := 0
-	h := header{set: settings{given: map[string]string{}}}
+	h := header{set: settings{words: set.words, given: map[string]string{}}}
 	for key, field := range set.given {
 		h.set.given[mapKey(key)] = field
 	}

@@ -37,6 +37,8 @@ type Options struct {
 	// names of Fields, "ignore", or any other name, which makes it one of the
 	// company's own fields.
 	Map map[string]string
+
+	words *vocabulary // nil: people
 }
 
 // Column is one column of the file and where its values go.
@@ -62,6 +64,8 @@ type Row struct {
 	Opens, Clicks, Updates                  int64
 
 	Own []Field // in column order, without empty values; reused by the next call of Next
+
+	Event // of files of activity only
 }
 
 // record is a line as a format's source hands it over: the values in the
@@ -140,7 +144,10 @@ func open(at io.ReaderAt, size int64, o Options, now time.Time) (*Reader, error)
 	if err != nil {
 		return nil, err
 	}
-	set := settings{given: o.Map, now: now}
+	set := settings{words: o.words, given: o.Map, now: now}
+	if set.words == nil {
+		set.words = people
+	}
 	if kind == kindXLSX {
 		err = r.openXLSX(at, size, set)
 	} else {
