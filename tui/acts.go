@@ -102,10 +102,12 @@ func (sh *shell) askUnsubscribe(c flows.Card) tea.Cmd {
 	if len(names) == 1 {
 		options = options[1:]
 	}
-	f := &form{title: "Unsubscribe", labels: []string{"No", "Unsubscribe"}, fields: []field{choice("From", 0, options...)},
+	f := &form{
+		title: "Unsubscribe", labels: []string{"No", "Unsubscribe"}, fields: []field{choice("From", 0, options...)},
 		body: func(w int) []string {
 			return append([]string{fit(who(c), w), ""}, sh.dimmed("Sending stops. The card, its evidence and the other lists stay as they are; leaving the last list makes the permission unsubscribed, and only the person's own click undoes that.", w)...)
-		}}
+		},
+	}
 	f.submit = func() tea.Cmd {
 		list := options[f.fields[0].picked]
 		from := clean(list)

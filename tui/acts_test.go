@@ -135,12 +135,12 @@ func TestMailbox(t *testing.T) {
 		opened = append(opened, u)
 		return nil
 	}}
-	c := startWith(t, o, d, 80, 24).keys("3", "enter").wants("please confirm it here").keys("o")
+	startWith(t, o, d, 80, 24).keys("3", "enter").wants("please confirm it here").keys("o")
 	if want := d.mails[0].Links; !slices.Equal(opened, want) {
 		t.Fatalf("opened %q, want %q", opened, want)
 	}
 	o.OpenURL = func(string) error { return errors.New("no browser") }
-	c = startWith(t, o, d, 80, 24).keys("3", "o").wants("no browser opened", d.mails[0].Links[0])
+	c := startWith(t, o, d, 80, 24).keys("3", "o").wants("no browser opened", d.mails[0].Links[0])
 	if c.m.View().MouseMode != tea.MouseModeNone {
 		t.Error("the mouse is not left to the terminal, so the link can't be selected")
 	}

@@ -172,10 +172,10 @@ func (v view) head(c flows.Card) []string {
 	t := v.sh.theme
 	word, style := t.permission(c.Permission)
 	name := text(c.EmailMasked)
-	switch {
-	case c.Permission == flows.Deleted:
+	switch c.Permission {
+	case flows.Deleted:
 		name = "Tombstone"
-	case c.Permission == flows.Unknown:
+	case flows.Unknown: // only its number is known until it is opened
 		return []string{"  " + t.bold.Render("SubscriberID "+strconv.FormatInt(c.SubscriberID, 10))}
 	}
 	id := "SubscriberID " + strconv.FormatInt(c.SubscriberID, 10)

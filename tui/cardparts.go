@@ -97,9 +97,14 @@ func (v view) parts(d flows.Details) []string {
 
 func (v view) behaviour(d flows.Details) []pair {
 	return []pair{
-		{"rating", text(d.Rating)}, {"source", text(d.Source)}, {"position", clean(d.Position)},
-		{"opens", number(d.Opens)}, {"clicks", number(d.Clicks)}, {"updates", number(d.Updates)},
-		{"first seen", v.stamp(d.SignedUp)}, {"last seen", v.when(d.LastActivity)},
+		{"rating", text(d.Rating)},
+		{"source", text(d.Source)},
+		{"position", clean(d.Position)},
+		{"opens", number(d.Opens)},
+		{"clicks", number(d.Clicks)},
+		{"updates", number(d.Updates)},
+		{"first seen", v.stamp(d.SignedUp)},
+		{"last seen", v.when(d.LastActivity)},
 	}
 }
 

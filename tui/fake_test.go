@@ -374,12 +374,16 @@ func (d *fakeDesk) Why(_ flows.Actor, act string, c flows.Card) string {
 func (d *fakeDesk) withMail() *fakeDesk {
 	link := "http://127.0.0.1:8425/confirm/Zt4nS0p1Qm8vYw2xKc7uRb3eHd9fLg5aJ6iTo_kEMsA"
 	for i := range int64(12) {
-		d.mails = append(d.mails, flows.Mail{Number: 12 - i, At: today.Add(-time.Duration(i*i*7) * time.Minute), ToMasked: "mar**.******@example.dk",
-			Subject: []string{"Please confirm: News", "Bekræft venligst: Nyhedsbrevet", "Bitte bestätigen: 宝宝 Neuigkeiten"}[i%3], Links: []string{link}})
+		d.mails = append(d.mails, flows.Mail{
+			Number: 12 - i, At: today.Add(-time.Duration(i*i*7) * time.Minute), ToMasked: "mar**.******@example.dk",
+			Subject: []string{"Please confirm: News", "Bekræft venligst: Nyhedsbrevet", "Bitte bestätigen: 宝宝 Neuigkeiten"}[i%3], Links: []string{link},
+		})
 	}
 	for i := range int64(30) {
-		l := flows.Letter{ID: 130 - i, SubscriberID: 1030 - i, Kind: "confirmation", ToMasked: "mar**.******@example.dk", Created: today.Add(-time.Duration(i) * time.Hour),
-			State: []string{"due", "sending", "deferred", "refused", "delivered"}[min(i, 4+i%2*0)]}
+		l := flows.Letter{
+			ID: 130 - i, SubscriberID: 1030 - i, Kind: "confirmation", ToMasked: "mar**.******@example.dk", Created: today.Add(-time.Duration(i) * time.Hour),
+			State: []string{"due", "sending", "deferred", "refused", "delivered"}[min(i, 4+i%2*0)],
+		}
 		switch l.State {
 		case "due":
 			l.Due = ptr(today)

@@ -86,7 +86,8 @@ func (sh *shell) tabLine() string {
 }
 
 // identity is the right part of the tab line: who, on what, by which route,
-// and how the connection is. When room is short it says less, the connection last.
+// and how the connection is. When room is short it says less; the route and
+// the connection stay.
 func (sh *shell) identity(room int) string {
 	t := sh.theme
 	route := sh.Mail
@@ -109,7 +110,8 @@ func (sh *shell) identity(room int) string {
 		join(short, role, clean(sh.Store), clean(route)),
 		join(short, role, clean(sh.Store), sh.Route),
 		join(short, role, sh.Route),
-		join(short, who),
+		join(short, who, sh.Route),
+		join(short, sh.Route),
 		linkStyle.Render(short),
 	}
 	for _, o := range options {

@@ -66,8 +66,12 @@ func (p *preview) build(c flows.Card, v view) []string {
 // facts are what browsing knows of a card.
 func (p *preview) facts(c flows.Card, v view) []pair {
 	facts := []pair{
-		{"mobile", text(c.MobileMasked)}, {"rating", text(c.Rating)}, {"source", text(c.Source)},
-		{"signed up", v.stamp(c.SignedUp)}, {"confirmed", v.stamp(c.Confirmed)}, {"last seen", v.when(c.LastActivity)},
+		{"mobile", text(c.MobileMasked)},
+		{"rating", text(c.Rating)},
+		{"source", text(c.Source)},
+		{"signed up", v.stamp(c.SignedUp)},
+		{"confirmed", v.stamp(c.Confirmed)},
+		{"last seen", v.when(c.LastActivity)},
 	}
 	if c.Permission == flows.Deleted {
 		facts[5] = pair{"erased", v.stamp(c.Deleted)}

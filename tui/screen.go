@@ -43,14 +43,12 @@ type base struct {
 
 func newBase(sh *shell) base { return base{sh, newBox()} }
 
-func (b *base) place() string            { return "" }
 func (b *base) badge() (int64, bool)     { return 0, false }
 func (b *base) enter() tea.Cmd           { return nil }
 func (b *base) leave()                   { b.box.shut() }
 func (b *base) refresh() tea.Cmd         { return nil }
 func (b *base) poll(bool) tea.Cmd        { return nil }
 func (b *base) patch(flows.Card) tea.Cmd { return nil }
-func (b *base) wheel(int) tea.Cmd        { return nil }
 func (b *base) click(_, _ int) tea.Cmd   { return nil }
 
 // tab is a screen with what was opened above it.

@@ -62,9 +62,17 @@ func TestAgo(t *testing.T) {
 		d    time.Duration
 		want string
 	}{
-		{0, "just now"}, {59 * time.Second, "just now"}, {time.Minute, "1 min ago"}, {59 * time.Minute, "59 min ago"},
-		{47 * time.Hour, "47 h ago"}, {48 * time.Hour, "2 d ago"}, {59 * 24 * time.Hour, "59 d ago"}, {700 * 24 * time.Hour, "23 mo ago"},
-		{800 * 24 * time.Hour, "2 y ago"}, {-30 * time.Second, "now"}, {-7 * 24 * time.Hour, "in 7 d"},
+		{0, "just now"},
+		{59 * time.Second, "just now"},
+		{time.Minute, "1 min ago"},
+		{59 * time.Minute, "59 min ago"},
+		{47 * time.Hour, "47 h ago"},
+		{48 * time.Hour, "2 d ago"},
+		{59 * 24 * time.Hour, "59 d ago"},
+		{700 * 24 * time.Hour, "23 mo ago"},
+		{800 * 24 * time.Hour, "2 y ago"},
+		{-30 * time.Second, "now"},
+		{-7 * 24 * time.Hour, "in 7 d"},
 	} {
 		if got := ago(today.Add(-c.d), today); got != c.want {
 			t.Errorf("%v: %q, want %q", c.d, got, c.want)

@@ -115,8 +115,12 @@ func (sh *shell) result(r flows.ImportResult, fault string) tea.Cmd {
 			n    int64
 			note string
 		}{
-			{"read", r.Read, ""}, {"added", r.Added, ""}, {"updated", r.Updated, ""}, {"unchanged", r.Unchanged, ""},
-			{"refused", r.Refused, "erased or withdrawn: they stay out"}, {"invalid", r.Invalid, "no address, or not a valid one"},
+			{"read", r.Read, ""},
+			{"added", r.Added, ""},
+			{"updated", r.Updated, ""},
+			{"unchanged", r.Unchanged, ""},
+			{"refused", r.Refused, "erased or withdrawn: they stay out"},
+			{"invalid", r.Invalid, "no address, or not a valid one"},
 		} {
 			note := ""
 			if row.n > 0 {
