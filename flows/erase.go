@@ -55,8 +55,10 @@ func (s *Service) Erase(ctx context.Context, a Actor, target, reason string) (Er
 	}
 	done.Files = files + more
 	wiped, err := s.store.Wipe(context.WithoutCancel(ctx), wipePatience)
-	if err != nil {
-		return Erased{}, err
+	if err != nil { // the person is erased all the same: only the log is not wiped
+		s.log.Error("the write-ahead log can't be wiped and is tried again", "error", err)
+		done.Remnant = "the write-ahead log can't be wiped now (is the disk full?): earlier images of the row, sealed, stay in it until it can"
+		return done, nil
 	}
 	if !wiped {
 		done.Remnant = "another process is reading: earlier images of the row, sealed, leave the write-ahead log within a minute after it ends"

@@ -1,6 +1,7 @@
 package flows
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
@@ -45,12 +46,15 @@ func (s *Service) Import(ctx context.Context, a Actor, path string, o ImportOpti
 	if err := im.openReport(); err != nil {
 		return im.res, err
 	}
-	err = errors.Join(im.run(ctx), im.report.close())
+	err = cmp.Or(im.run(ctx), im.report.close()) // of a full disk, one word is enough
 	im.res.Report = im.report.path
 	if !o.DryRun {
-		err = errors.Join(err, im.end(context.WithoutCancel(ctx), err))
+		err = cmp.Or(err, im.end(context.WithoutCancel(ctx), err))
 	}
-	if err != nil {
+	switch {
+	case err != nil && im.next == 0:
+		return im.res, err
+	case err != nil:
 		im.res.Stopped = im.next
 		return im.res, fmt.Errorf("the import stopped at line %d; every line before it is done, and it can simply be run again: %w", im.next, err)
 	}

@@ -89,6 +89,7 @@ func openSQLite(ctx context.Context, path string, keys *Keys) (*Store, error) {
 		read:  &cachedDB{db: rdb, stmts: map[string]*sql.Stmt{}},
 		write: &writer{db: wdb, slot: make(chan struct{}, 1), conn: conn, stmts: map[string]*sql.Stmt{}},
 		path:  path,
+		now:   time.Now,
 	}
 	s.queries = queries{keys: keys, stmt: s.read.stmt}
 	return s, nil
@@ -149,9 +150,12 @@ func checkKey(ctx context.Context, path, pragmaKey, keyPath string) error {
 		err = c.Exec(pragmaKey + "; PRAGMA schema_version")
 		err = errors.Join(err, c.Close())
 		switch {
-		case err == nil:
+		case err == nil, errors.Is(err, sqlite3.CORRUPT):
+			// The key fits: the header reads. Where the log was being moved when
+			// the process died or the disk was full, the file is shorter than its
+			// header says until the log, which is whole, has been moved again.
 			return nil
-		case !errors.Is(err, sqlite3.NOTADB) && !errors.Is(err, sqlite3.CORRUPT):
+		case !errors.Is(err, sqlite3.NOTADB):
 			return openError(path, err)
 		case try == 2: // a page that is just being written may read torn, but not three times
 			return fmt.Errorf("the key file %s does not open the database %s: it is another store's (give the right one with --keys), or the database is damaged (restore a backup); nothing was changed", keyPath, path)
