@@ -47,7 +47,9 @@ func New(s *store.Store, cfg Config) *Service {
 	if cfg.Reports == "" {
 		cfg.Reports = filepath.Join(filepath.Dir(s.Path()), "reports")
 	}
-	return &Service{store: s, cfg: cfg, now: time.Now, log: slog.New(slog.DiscardHandler), wake: func() {}}
+	svc := &Service{store: s, cfg: cfg, now: time.Now, log: slog.New(slog.DiscardHandler), wake: func() {}}
+	s.SetClock(func() time.Time { return svc.now() }) // acts and their counts fall on one day
+	return svc
 }
 
 // SetLog makes the clock's work tell what it did; numbers only.

@@ -58,9 +58,10 @@ type Contact struct {
 	Version      int64
 	Sealed       []byte
 
-	before Permission // as it was read: for the counters
-	source string
-	seen   Micros
+	before    Permission // as it was read: for the counters
+	source    string
+	seen      Micros
+	withdrawn Micros
 }
 
 const contactColumns = `c.subscriber_id, c.address_key, c.mobile_key, c.permission, c.frozen, c.email_masked, c.mobile_masked,
@@ -73,7 +74,9 @@ func (c *Contact) fields() []any {
 		&c.ForgetAt, &c.LastSeenAt, &c.Predecessor, &c.Successor, &c.Acts, &c.Version}
 }
 
-func (c *Contact) read() { c.before, c.source, c.seen = c.Permission, c.Source, c.LastSeenAt }
+func (c *Contact) read() {
+	c.before, c.source, c.seen, c.withdrawn = c.Permission, c.Source, c.LastSeenAt, c.WithdrawnAt
+}
 
 // Contact reads one contact whole, its sealed value included.
 func (q queries) Contact(ctx context.Context, id int64) (*Contact, error) {
@@ -172,8 +175,19 @@ func (tx *Tx) AddContact(ctx context.Context, c *Contact) error {
 		return err
 	}
 	tx.count(c.Permission, c.Source, 1)
+	tx.countAct(c)
 	c.read()
 	return nil
+}
+
+// countAct counts who is erased and who comes back, before c.read.
+func (tx *Tx) countAct(c *Contact) {
+	switch {
+	case c.Permission == Deleted && c.before != Deleted:
+		tx.add(CountErased, 1)
+	case c.Permission == Confirmed && (c.withdrawn != 0 && c.WithdrawnAt == 0 || c.before == Unknown && c.Predecessor != 0):
+		tx.add(CountResubscribed, 1)
+	}
 }
 
 // SaveContact writes a contact back, guarded by the version that was read:
@@ -194,6 +208,7 @@ func (tx *Tx) SaveContact(ctx context.Context, c *Contact) error {
 	}
 	tx.count(c.before, c.source, -1)
 	tx.count(c.Permission, c.Source, 1)
+	tx.countAct(c)
 	c.Version++
 	c.read()
 	return nil
@@ -291,5 +306,5 @@ func (c *Contact) Tombstone(at Micros) Contact {
 	return Contact{SubscriberID: c.SubscriberID, AddressKey: c.AddressKey, Permission: Deleted,
 		SignedUpAt: c.SignedUpAt, ConfirmedAt: c.ConfirmedAt, DeletedAt: at, LastSeenAt: at,
 		Predecessor: c.Predecessor, Successor: c.Successor, Acts: c.Acts, Version: c.Version,
-		before: c.before, source: c.source, seen: c.seen}
+		before: c.before, source: c.source, seen: c.seen, withdrawn: c.withdrawn}
 }

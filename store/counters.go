@@ -37,9 +37,9 @@ func (tx *Tx) flushCounters(ctx context.Context) error {
 	}
 	sort.Strings(names)
 	for _, name := range names {
-		n, err := tx.exec(ctx, `UPDATE counters SET n = n + ? WHERE name = ? AND shard = 0`, tx.deltas[name], name)
+		n, err := tx.exec(ctx, `UPDATE counters SET n = n + ? WHERE name = ? AND shard = 0 AND day >= ?`, tx.deltas[name], name, tx.day)
 		if err == nil && n == 0 {
-			_, err = tx.exec(ctx, `INSERT INTO counters (name, shard, n) VALUES (?, 0, ?)`, name, tx.deltas[name])
+			err = tx.beginDay(ctx, name, tx.deltas[name])
 		}
 		if err != nil {
 			return err
@@ -78,7 +78,9 @@ func (q queries) Counters(ctx context.Context) (Counters, error) {
 			}
 			c.ByList[id][status] = n
 		case "outbox":
-			c.OutboxOpen = n
+			if rest == "open" {
+				c.OutboxOpen = n
+			}
 		}
 		return nil
 	}, `SELECT name, SUM(n) FROM counters GROUP BY name`)

@@ -59,7 +59,7 @@ func (tx *Tx) Enqueue(ctx context.Context, l *Letter, e Envelope) error {
 		l.ID, l.SubscriberID, l.Kind, l.ToMasked, l.State, l.DueAt, l.CreatedAt); err != nil {
 		return err
 	}
-	tx.add("outbox/open", 1)
+	tx.add(countOpen, 1)
 	_, err = tx.exec(ctx, `INSERT INTO bodies (letter_id, sealed) VALUES (?, ?)`, l.ID, sealed)
 	return err
 }
@@ -102,10 +102,19 @@ func (tx *Tx) MarkLetter(ctx context.Context, l Letter, owner string) error {
 	if err == nil && n == 0 {
 		err = ErrNotFound
 	}
-	if err != nil || l.State == LetterOpen {
+	if err != nil {
 		return err
 	}
-	tx.add("outbox/open", -1)
+	switch l.State {
+	case LetterOpen:
+		tx.add(CountDeferred, 1)
+		return nil
+	case LetterDelivered:
+		tx.add(CountDelivered, 1)
+	case LetterRefused:
+		tx.add(CountRefused, 1)
+	}
+	tx.add(countOpen, -1)
 	return tx.one(ctx, `DELETE FROM bodies WHERE letter_id = ?`, l.ID)
 }
 
@@ -173,13 +182,17 @@ func (tx *Tx) HoldLetters(ctx context.Context, id int64, hold bool, now Micros) 
 		from, to, delta = LetterHeld, LetterOpen, 1
 	}
 	n, err := tx.exec(ctx, `UPDATE outbox SET state = ?, owner = '', due_at = ? WHERE subscriber_id = ? AND state = ?`, to, now, id, from)
-	tx.add("outbox/open", delta*n)
+	tx.add(countOpen, delta*n)
+	tx.add(countHeld, -delta*n)
 	return err
 }
 
 func (tx *Tx) dropLetter(ctx context.Context, l Letter) error {
-	if l.State == LetterOpen {
-		tx.add("outbox/open", -1)
+	switch l.State {
+	case LetterOpen:
+		tx.add(countOpen, -1)
+	case LetterHeld:
+		tx.add(countHeld, -1)
 	}
 	if _, err := tx.exec(ctx, `DELETE FROM bodies WHERE letter_id = ?`, l.ID); err != nil {
 		return err

@@ -30,7 +30,12 @@ type Store struct {
 	read  *cachedDB
 	write *writer
 	path  string
+	now   func() time.Time
 }
+
+// SetClock replaces the time of day, which tells under which day a change is
+// counted. Call it before the store is used.
+func (s *Store) SetClock(now func() time.Time) { s.now = now }
 
 // Open opens a store, makes it when it isn't there, and brings its schema up
 // to date. It changes nothing when it fails.
@@ -93,6 +98,7 @@ func (s *Store) Close() error {
 type Tx struct {
 	queries
 	deltas map[string]int64 // what the counters change by
+	day    Day              // under which the changes are counted
 }
 
 // InTx runs fn in one write transaction, all or nothing. It starts again when
@@ -101,7 +107,7 @@ func (s *Store) InTx(ctx context.Context, fn func(*Tx) error) error {
 	for attempt := 1; ; attempt++ {
 		err := s.write.inTx(ctx, func(q queries) error {
 			q.keys = s.keys
-			tx := &Tx{queries: q, deltas: map[string]int64{}}
+			tx := &Tx{queries: q, deltas: map[string]int64{}, day: DayOf(s.now())}
 			if err := fn(tx); err != nil {
 				return err
 			}

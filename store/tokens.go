@@ -67,6 +67,9 @@ func (tx *Tx) AddToken(ctx context.Context, secret string, t Token) error {
 	}
 	_, err = tx.exec(ctx, `INSERT INTO tokens (token_hash, purpose, subscriber_id, list_id, created_at, expires_at, sealed) VALUES (?, ?, ?, ?, ?, ?, ?)`,
 		t.Hash, t.Purpose, t.SubscriberID, t.ListID, t.CreatedAt, t.ExpiresAt, sealed)
+	if err == nil && t.Purpose == ForConfirm {
+		tx.add(CountAsked, 1)
+	}
 	return err
 }
 
@@ -90,6 +93,9 @@ func (tx *Tx) UseToken(ctx context.Context, t *Token, at Micros) error {
 	sealed, err := tx.keys.seal(sealToken, sealPlace(t.Hash), kept)
 	if err != nil {
 		return err
+	}
+	if t.Purpose == ForConfirm {
+		tx.add(CountGiven, 1)
 	}
 	return tx.one(ctx, `UPDATE tokens SET used_at = ?, sealed = ? WHERE token_hash = ? AND used_at = 0`, at, sealed, t.Hash)
 }
