@@ -45,7 +45,7 @@ func (a *app) openStore(ctx context.Context) error {
 
 // keyWord is what a user must know of a new key file.
 func (a *app) keyWord() string {
-	return fmt.Sprintf("A new key file was made: %s\nKeep a copy of it in a safe place, apart from the database's backups: without it everything in the store is lost.", a.set.Keys)
+	return fmt.Sprintf("A new key file was made: %s. Keep a copy of it in a safe place, apart from the database's backups: without it everything in the store is lost.", a.set.Keys)
 }
 
 // open opens the store with the flows on it.

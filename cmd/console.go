@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os/exec"
 	"path/filepath"
+	"time"
 
 	"kartotek/flows"
 	"kartotek/tui"
@@ -23,6 +24,9 @@ func (a *app) console(ctx context.Context) error {
 	}
 	o := tui.Options{Desk: e.desk, Actor: a.actor("console"), Store: "SQLite " + filepath.Base(a.store.Path()),
 		Route: a.common.route, Mail: e.mailWords(), WebURL: a.common.publicURL, OpenURL: openURL}
+	if a.store.NewKeys {
+		o.Word = a.keyWord()
+	}
 	if e.web == nil {
 		o.WebNote = fmt.Sprintf("another process serves the web pages on %s", a.set.Web)
 	}
@@ -31,7 +35,10 @@ func (a *app) console(ctx context.Context) error {
 
 // openURL opens a link in the user's browser.
 func openURL(url string) error {
-	if err := exec.Command("xdg-open", url).Start(); err != nil {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	// The opener ends by itself once the browser has the link.
+	if err := exec.CommandContext(ctx, "xdg-open", url).Run(); err != nil {
 		return errors.New("no browser could be opened here: copy the link")
 	}
 	return nil

@@ -140,12 +140,21 @@ func (s *Service) Outbox(ctx context.Context, a Actor, state string, after int64
 	if !ok {
 		return nil, refuse("a letter is due, sending, deferred, held, refused or delivered")
 	}
-	rows, err := s.store.Letters(ctx, code, after, limit)
-	out := make([]Letter, 0, len(rows))
-	for _, l := range rows {
-		if row := letterOf(l, s.now()); state == "" || row.State == state {
-			out = append(out, row)
+	out := []Letter{}
+	for len(out) < limit { // what is due and what is deferred lie in one state
+		rows, err := s.store.Letters(ctx, code, after, limit)
+		if err != nil {
+			return nil, err
 		}
+		for _, l := range rows {
+			if row := letterOf(l, s.now()); (state == "" || row.State == state) && len(out) < limit {
+				out = append(out, row)
+			}
+		}
+		if len(rows) < limit {
+			break
+		}
+		after = rows[len(rows)-1].ID
 	}
-	return out, err
+	return out, nil
 }

@@ -37,6 +37,10 @@ func (m *Model) run(ctx context.Context, cancel context.CancelFunc, in io.Reader
 // Init asks for the terminal's background and for what the first screen shows.
 func (m *Model) Init() tea.Cmd {
 	sh := m.sh
+	if sh.Word != "" { // the history keeps it for later
+		sh.say(warning, sh.Word)
+		sh.notes.shown = false
+	}
 	return tea.Batch(tea.RequestBackgroundColor, sh.screen().enter(), sh.ping(), sh.fetchLists(), sh.after(pollEvery, pollMsg{}))
 }
 

@@ -20,6 +20,12 @@ func (sh *shell) welcome(w, h int) []string {
 			key("s", "load 2,000 sample contacts with history, to try things on"), "",
 			key("?", "all keys of this screen"))
 	}
+	if sh.Word != "" {
+		out = append(out, "")
+		for _, l := range wrap(clean(sh.Word), wide) {
+			out = append(out, t.warn.Render(l))
+		}
+	}
 	lines := make([]string, max(0, (h-len(out))/3), h)
 	left := spaces(max(2, (w-wide)/2))
 	for _, l := range out {
