@@ -31,6 +31,12 @@ func (s *Service) Open(ctx context.Context, a Actor, id int64, given *Given) (De
 	}
 	d := Details{Card: cards[0], FirstName: p.FirstName, LastName: p.LastName, Language: p.Language,
 		Opens: c.Opens, Clicks: c.Clicks, Updates: c.Updates, Position: position(p)}
+	if c.Permission != Deleted {
+		if d.Weeks, err = s.weeks(ctx, id); err != nil {
+			return Details{}, err
+		}
+		d.RatingUntil = keptTime(c.RateAt)
+	}
 	for _, f := range p.Own {
 		d.Own = append(d.Own, Field{f.Name, f.Value})
 	}

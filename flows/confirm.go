@@ -174,6 +174,7 @@ func (s *Service) comeBack(ctx context.Context, tx *store.Tx, t *store.Token, to
 	at := store.At(s.now())
 	c := &store.Contact{Permission: Confirmed, Source: "Resubscribed", Rating: store.Average, SignedUpAt: t.CreatedAt, ConfirmedAt: at,
 		LastSeenAt: at, Predecessor: tomb.SubscriberID}
+	startRating(c, 0, at)
 	if c.SubscriberID, err = tx.NextIDs(ctx, "contacts", 1); err != nil {
 		return false, err
 	}

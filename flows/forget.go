@@ -15,7 +15,7 @@ const (
 )
 
 // Clock does what time asks for, until ctx ends: it forgets sign-ups that
-// nobody confirmed, and finishes what an interrupted erasure left.
+// nobody confirmed, rates anew, and finishes what an interrupted erasure left.
 func (s *Service) Clock(ctx context.Context) error {
 	for {
 		if err := s.Tick(ctx); err != nil && ctx.Err() == nil {
@@ -44,6 +44,9 @@ func (s *Service) Tick(ctx context.Context) error {
 	}
 	if forgotten > 0 {
 		s.log.Info("forgot what nobody confirmed", "count", forgotten)
+	}
+	if err := s.rerate(ctx); err != nil {
+		return err
 	}
 	if err := s.sweepExports(ctx); err != nil {
 		return err

@@ -125,6 +125,7 @@ func (s *Service) prepareNew(it *item, id int64, list store.List, imported store
 	c.SubscriberID, c.Permission = id, table[Unknown][ActImport].To
 	c.SignedUpAt, c.ConfirmedAt = it.times(imported)
 	c.LastSeenAt = max(c.LastSeenAt, c.ConfirmedAt, c.SignedUpAt)
+	startRating(&c, it.base.LastSeenAt, imported)
 	if err := s.store.Seal(&c, it.person); err != nil {
 		return err
 	}

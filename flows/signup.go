@@ -108,6 +108,7 @@ func (s *Service) signUp(ctx context.Context, tx *store.Tx, in signUp, c *store.
 		base := in.base
 		c = &base
 		c.Permission, c.SignedUpAt, c.LastSeenAt = out.To, at, at
+		startRating(c, 0, at)
 		if c.SubscriberID, err = tx.NextIDs(ctx, "contacts", 1); err != nil {
 			return false, err
 		}

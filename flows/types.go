@@ -150,7 +150,10 @@ type Details struct {
 	Clicks    int64
 	Updates   int64
 	Position  string // "Aarhus, Denmark", or ""
-	Timeline  []Event
+	Weeks     []Week // the last 26, oldest first; none on a tombstone
+	// RatingUntil is when the rating falls without anything new; nil for never.
+	RatingUntil *time.Time
+	Timeline    []Event
 }
 
 // Found is the answer to a search.

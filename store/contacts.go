@@ -58,6 +58,10 @@ type Contact struct {
 	Version      int64
 	Sealed       []byte
 
+	Score    float64 // points of the MailRating, as of ScoredAt
+	ScoredAt Micros  // the last event that gave points, or when the card was made; 0 when there was none
+	RateAt   Micros  // time alone changes the rating then; 0 for never
+
 	before    Permission // as it was read: for the counters
 	source    string
 	seen      Micros
@@ -66,12 +70,12 @@ type Contact struct {
 
 const contactColumns = `c.subscriber_id, c.address_key, c.mobile_key, c.permission, c.frozen, c.email_masked, c.mobile_masked,
  COALESCE(c.source, ''), c.rating, c.opens, c.clicks, c.updates, c.signed_up_at, c.confirmed_at, c.withdrawn_at, c.deleted_at,
- c.forget_at, c.last_seen_at, c.predecessor, c.successor, c.acts, c.version`
+ c.forget_at, c.last_seen_at, c.predecessor, c.successor, c.acts, c.version, c.score, c.scored_at, c.rate_at`
 
 func (c *Contact) fields() []any {
 	return []any{&c.SubscriberID, &c.AddressKey, &c.MobileKey, &c.Permission, &c.Frozen, &c.EmailMasked, &c.MobileMasked,
 		&c.Source, &c.Rating, &c.Opens, &c.Clicks, &c.Updates, &c.SignedUpAt, &c.ConfirmedAt, &c.WithdrawnAt, &c.DeletedAt,
-		&c.ForgetAt, &c.LastSeenAt, &c.Predecessor, &c.Successor, &c.Acts, &c.Version}
+		&c.ForgetAt, &c.LastSeenAt, &c.Predecessor, &c.Successor, &c.Acts, &c.Version, &c.Score, &c.ScoredAt, &c.RateAt}
 }
 
 func (c *Contact) read() {
@@ -163,14 +167,14 @@ func bytesOrNull(b []byte) any {
 
 const insertContact = `INSERT INTO contacts (subscriber_id, live, address_key, mobile_key, permission, frozen, email_masked, mobile_masked,
  source, rating, opens, clicks, updates, signed_up_at, confirmed_at, withdrawn_at, deleted_at, forget_at, last_seen_at,
- predecessor, successor, acts, version, sealed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+ predecessor, successor, acts, version, score, scored_at, rate_at, sealed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 
 // AddContact inserts a contact; ErrTaken when its address has a live one.
 func (tx *Tx) AddContact(ctx context.Context, c *Contact) error {
 	c.Version = 1
 	_, err := tx.exec(ctx, insertContact, c.SubscriberID, c.live(), c.AddressKey, bytesOrNull(c.MobileKey), c.Permission, c.Frozen, c.EmailMasked, c.MobileMasked,
 		nullable(c.Source), c.Rating, c.Opens, c.Clicks, c.Updates, c.SignedUpAt, c.ConfirmedAt, c.WithdrawnAt, c.DeletedAt, c.ForgetAt, c.LastSeenAt,
-		c.Predecessor, c.Successor, c.Acts, c.Version, bytesOrNull(c.Sealed))
+		c.Predecessor, c.Successor, c.Acts, c.Version, c.Score, c.ScoredAt, c.RateAt, bytesOrNull(c.Sealed))
 	if err != nil {
 		return err
 	}
@@ -195,14 +199,17 @@ func (tx *Tx) countAct(c *Contact) {
 func (tx *Tx) SaveContact(ctx context.Context, c *Contact) error {
 	err := tx.one(ctx, `UPDATE contacts SET live = ?, mobile_key = ?, permission = ?, frozen = ?, email_masked = ?, mobile_masked = ?, source = ?, rating = ?,
  opens = ?, clicks = ?, updates = ?, signed_up_at = ?, confirmed_at = ?, withdrawn_at = ?, deleted_at = ?, forget_at = ?, last_seen_at = ?,
- predecessor = ?, successor = ?, acts = ?, sealed = ?, version = version + 1 WHERE subscriber_id = ? AND version = ?`,
+ predecessor = ?, successor = ?, acts = ?, score = ?, scored_at = ?, rate_at = ?, sealed = ?, version = version + 1 WHERE subscriber_id = ? AND version = ?`,
 		c.live(), bytesOrNull(c.MobileKey), c.Permission, c.Frozen, c.EmailMasked, c.MobileMasked, nullable(c.Source), c.Rating, c.Opens, c.Clicks, c.Updates,
-		c.SignedUpAt, c.ConfirmedAt, c.WithdrawnAt, c.DeletedAt, c.ForgetAt, c.LastSeenAt, c.Predecessor, c.Successor, c.Acts, bytesOrNull(c.Sealed), c.SubscriberID, c.Version)
+		c.SignedUpAt, c.ConfirmedAt, c.WithdrawnAt, c.DeletedAt, c.ForgetAt, c.LastSeenAt, c.Predecessor, c.Successor, c.Acts, c.Score, c.ScoredAt, c.RateAt, bytesOrNull(c.Sealed), c.SubscriberID, c.Version)
 	if err != nil {
 		return err
 	}
-	if c.seen != c.LastSeenAt { // memberships carry the sort key of their contact
-		if _, err := tx.exec(ctx, `UPDATE memberships SET last_seen_at = ? WHERE subscriber_id = ?`, c.LastSeenAt, c.SubscriberID); err != nil {
+	if err := tx.moveMemberships(ctx, c); err != nil {
+		return err
+	}
+	if c.Permission == Deleted && c.before != Deleted {
+		if err := tx.DropActivity(ctx, c.SubscriberID); err != nil {
 			return err
 		}
 	}
@@ -214,13 +221,22 @@ func (tx *Tx) SaveContact(ctx context.Context, c *Contact) error {
 	return nil
 }
 
+// moveMemberships makes memberships carry the sort key of their contact.
+func (tx *Tx) moveMemberships(ctx context.Context, c *Contact) error {
+	if c.seen == c.LastSeenAt {
+		return nil
+	}
+	_, err := tx.exec(ctx, `UPDATE memberships SET last_seen_at = ? WHERE subscriber_id = ?`, c.LastSeenAt, c.SubscriberID)
+	return err
+}
+
 // RemoveContact takes the row away for good: a sign-up that nobody confirmed.
 func (tx *Tx) RemoveContact(ctx context.Context, c *Contact) error {
 	if err := tx.one(ctx, `DELETE FROM contacts WHERE subscriber_id = ? AND version = ?`, c.SubscriberID, c.Version); err != nil {
 		return err
 	}
 	tx.count(c.before, c.source, -1)
-	return nil
+	return tx.DropActivity(ctx, c.SubscriberID)
 }
 
 // KnownState is what an import needs to know of an address.

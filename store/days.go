@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"strings"
 	"time"
 )
 
@@ -55,8 +56,10 @@ func (tx *Tx) beginDay(ctx context.Context, name string, delta int64) error {
 	if err != nil && !fresh {
 		return err
 	}
-	if _, err := tx.exec(ctx, `INSERT INTO days (day, name, n) VALUES (?, ?, ?)`, tx.day, name, before); err != nil {
-		return err
+	if !strings.HasPrefix(name, "source/") { // a source may be one person's alone, and goes with them
+		if _, err := tx.exec(ctx, `INSERT INTO days (day, name, n) VALUES (?, ?, ?)`, tx.day, name, before); err != nil {
+			return err
+		}
 	}
 	if fresh {
 		_, err = tx.exec(ctx, `INSERT INTO counters (name, shard, n, day) VALUES (?, 0, ?, ?)`, name, delta, tx.day)

@@ -88,3 +88,19 @@ func TestPlanOfTheHistory(t *testing.T) {
 		}
 	}
 }
+
+// TestHistoryNamesNoSource: a source that one person alone came from must not
+// stay in the history when they go, and may come again on the same day.
+func TestHistoryNamesNoSource(t *testing.T) {
+	s := open(t, t.TempDir())
+	ctx := context.Background()
+	for _, n := range []int64{1, -1, 1, -1} {
+		if err := s.InTx(ctx, func(tx *Tx) error { tx.count(Confirmed, "from Marie Jensen", n); return nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var n int
+	if err := s.get(ctx, []any{&n}, `SELECT COUNT(*) FROM days WHERE name LIKE 'source/%'`); err != nil || n != 0 {
+		t.Errorf("%d days name a source, %v", n, err)
+	}
+}

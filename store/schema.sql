@@ -178,3 +178,28 @@ CREATE TABLE IF NOT EXISTS days (
 ) {{clustered}};
 
 ALTER TABLE counters ADD COLUMN day BIGINT NOT NULL DEFAULT 0;
+
+ALTER TABLE contacts ADD COLUMN score DOUBLE NOT NULL DEFAULT 0;
+
+ALTER TABLE contacts ADD COLUMN scored_at BIGINT NOT NULL DEFAULT 0;
+
+ALTER TABLE contacts ADD COLUMN rate_at BIGINT NOT NULL DEFAULT 0;
+
+CREATE INDEX contacts_rate ON contacts (rate_at);
+
+CREATE TABLE IF NOT EXISTS activity (
+  subscriber_id BIGINT NOT NULL,
+  week BIGINT NOT NULL,
+  opens BIGINT NOT NULL,
+  clicks BIGINT NOT NULL,
+  PRIMARY KEY (subscriber_id, week)
+) {{clustered}};
+
+CREATE TABLE IF NOT EXISTS weeks (
+  week BIGINT NOT NULL,
+  list_id BIGINT NOT NULL,
+  opens BIGINT NOT NULL,
+  clicks BIGINT NOT NULL,
+  updates BIGINT NOT NULL,
+  PRIMARY KEY (week, list_id)
+) {{clustered}};

@@ -80,8 +80,14 @@ var statusNames = [...]string{"", OnHold, Subscribed, Left}
 // Ratings, from none to best; 0 stands for "not kept".
 var ratingNames = [...]string{"", "dormant", "low", "average", "high", "VIP"}
 
-// Average is the rating that every new contact starts with.
-const Average Rating = 3
+// The ratings, worst first. Average is the one that new contacts start with.
+const (
+	Dormant Rating = iota + 1
+	Low
+	Average
+	High
+	VIP
+)
 
 // Rating is a contact's MailRating.
 type Rating int8
