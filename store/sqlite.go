@@ -52,7 +52,7 @@ func exists(path string) (bool, error) {
 const writePragmas = "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA secure_delete=ON; PRAGMA cache_size=-32000; PRAGMA wal_autocheckpoint=4000"
 
 func dsn(path, extra string) string {
-	u := url.URL{Scheme: "file", Path: path, RawQuery: "vfs=adiantum" + extra}
+	u := url.URL{Scheme: "file", Path: path, RawQuery: "vfs=" + scrubbing + extra}
 	return u.String()
 }
 
