@@ -62,7 +62,7 @@ func (b *bench) find(ctx context.Context) error {
 
 // addresses picks some out of the sample, from all over it.
 func (b *bench) addresses() ([]string, error) {
-	path, err := b.csvFile(b.n)
+	path, err := b.csvFile(b.n, 1)
 	if err != nil {
 		return nil, err
 	}

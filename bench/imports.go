@@ -49,7 +49,7 @@ func (b *bench) imports(ctx context.Context) error {
 	for _, n := range []int{small, b.n} {
 		b.tell("importing %d rows, then inserting them bare", n)
 		ours, bare := filepath.Join(b.tmp, fmt.Sprint("import-", n)), filepath.Join(b.tmp, fmt.Sprint("bare-", n))
-		file, err := b.csvFile(n)
+		file, err := b.csvFile(n, 1)
 		if err != nil {
 			return err
 		}

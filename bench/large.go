@@ -20,9 +20,9 @@ import (
 // sampleTime is when the samples' last acts were: the same file every time.
 var sampleTime = time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC)
 
-// csvFile writes n sample contacts, once per cache.
-func (b *bench) csvFile(n int) (string, error) {
-	path := filepath.Join(b.dir, fmt.Sprintf("sample-%d.csv", n))
+// csvFile writes n sample contacts, once per cache; another seed gives others.
+func (b *bench) csvFile(n int, seed uint64) (string, error) {
+	path := filepath.Join(b.dir, fmt.Sprintf("sample-%d-%d.csv", n, seed))
 	if _, err := os.Stat(path); err == nil {
 		return path, nil
 	}
@@ -30,7 +30,7 @@ func (b *bench) csvFile(n int) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if err := errors.Join(sample.Write(f, n, 1, sampleTime), f.Close()); err != nil {
+	if err := errors.Join(sample.Write(f, n, seed, sampleTime), f.Close()); err != nil {
 		return "", err
 	}
 	return path, os.Rename(f.Name(), path)
@@ -53,7 +53,8 @@ func (b *bench) large(ctx context.Context) (string, error) {
 	return dir, b.keep(ctx, fresh, dir)
 }
 
-// largeDir names the large store by its schema, so that another makes a new one.
+// largeDir names the large store by the schema of what is large in it, so that
+// another makes a new one; the rest is brought up to date when it is opened.
 func (b *bench) largeDir(ctx context.Context) (string, error) {
 	probe := filepath.Join(b.tmp, "probe")
 	s, _, err := openStore(ctx, probe)
@@ -69,7 +70,7 @@ func (b *bench) largeDir(ctx context.Context) (string, error) {
 	}
 	defer db.Close()
 	h := sha256.New()
-	err = each(ctx, db, `SELECT COALESCE(sql, '') FROM sqlite_schema ORDER BY name`, func(rows *sql.Rows) error {
+	err = each(ctx, db, `SELECT COALESCE(sql, '') FROM sqlite_schema WHERE tbl_name IN ('contacts', 'memberships', 'evidence') ORDER BY name`, func(rows *sql.Rows) error {
 		var text string
 		err := rows.Scan(&text)
 		fmt.Fprintln(h, text)
@@ -125,39 +126,69 @@ var spreadLists = []struct {
 // rareSource is the source of one contact in 5,000.
 const rareSource = "Resubscribed"
 
+// spreadStep is how many contacts are changed in one transaction: the driver
+// keeps what a transaction changes in its own memory, which has an end.
+const spreadStep = 20_000
+
 func spread(ctx context.Context, dir string) error {
 	db, err := openBare(dir, writePragmas)
 	if err != nil {
 		return err
 	}
 	defer db.Close()
-	steps := []string{"BEGIN IMMEDIATE"}
-	for _, l := range spreadLists {
-		steps = append(steps, fmt.Sprintf(`INSERT INTO memberships (subscriber_id, list_id, status, since, last_seen_at)
- SELECT c.subscriber_id, l.list_id, 2, c.confirmed_at, c.last_seen_at FROM contacts c, lists l WHERE l.name = '%s' AND c.subscriber_id %% %d = 1`, l.name, l.share))
+	var last int
+	if err := db.QueryRowContext(ctx, `SELECT MAX(subscriber_id) FROM contacts`).Scan(&last); err != nil {
+		return err
 	}
-	steps = append(steps,
-		fmt.Sprintf(`UPDATE contacts SET permission = %d, withdrawn_at = last_seen_at WHERE subscriber_id %% 12 = 5`, store.Unsubscribed),
-		`UPDATE memberships SET status = 3 WHERE subscriber_id % 12 = 5`,
-		fmt.Sprintf(`UPDATE contacts SET permission = %d, confirmed_at = 0 WHERE subscriber_id %% 200 = 6`, store.Pending),
-		`UPDATE memberships SET status = 1 WHERE subscriber_id % 200 = 6`,
-		`UPDATE contacts SET source = '`+rareSource+`' WHERE subscriber_id % 5000 = 7`,
-		`DELETE FROM counters`,
-		`INSERT INTO counters SELECT 'permission/' || CASE permission WHEN 1 THEN 'pending' WHEN 2 THEN 'confirmed' ELSE 'unsubscribed' END, 0, COUNT(*) FROM contacts GROUP BY permission`,
-		`INSERT INTO counters SELECT 'source/' || source, 0, COUNT(*) FROM contacts GROUP BY source`,
-		`INSERT INTO counters SELECT 'list/' || list_id || CASE status WHEN 1 THEN '/pending' WHEN 2 THEN '/subscribed' ELSE '/unsubscribed' END, 0, COUNT(*) FROM memberships GROUP BY list_id, status`,
-		"COMMIT", "PRAGMA wal_checkpoint(TRUNCATE)")
-	for _, s := range steps {
-		if _, err := db.ExecContext(ctx, s); err != nil {
+	for from := 0; from <= last; from += spreadStep {
+		if err := inTx(ctx, db, changes(from, from+spreadStep)...); err != nil {
 			return fmt.Errorf("spreading the store: %w", err)
 		}
 	}
-	return nil
+	const counter = `INSERT INTO counters (name, shard, n) SELECT `
+	return inTx(ctx, db, `DELETE FROM days`, `DELETE FROM counters`,
+		counter+`'permission/' || CASE permission WHEN 1 THEN 'pending' WHEN 2 THEN 'confirmed' ELSE 'unsubscribed' END, 0, COUNT(*) FROM contacts GROUP BY permission`,
+		counter+`'source/' || source, 0, COUNT(*) FROM contacts GROUP BY source`,
+		counter+`'list/' || list_id || CASE status WHEN 1 THEN '/pending' WHEN 2 THEN '/subscribed' ELSE '/unsubscribed' END, 0, COUNT(*) FROM memberships GROUP BY list_id, status`)
+}
+
+// changes are the statements that spread the contacts from one id to another.
+func changes(from, to int) []string {
+	var out []string
+	for _, l := range spreadLists {
+		out = append(out, fmt.Sprintf(`INSERT INTO memberships (subscriber_id, list_id, status, since, last_seen_at)
+ SELECT c.subscriber_id, l.list_id, 2, c.confirmed_at, c.last_seen_at FROM contacts c, lists l
+ WHERE l.name = '%s' AND c.subscriber_id %% %d = 1 AND c.subscriber_id >= %d AND c.subscriber_id < %d`, l.name, l.share, from, to))
+	}
+	for _, change := range []string{
+		fmt.Sprintf(`contacts SET permission = %d, withdrawn_at = last_seen_at WHERE subscriber_id %% 12 = 5`, store.Unsubscribed),
+		`memberships SET status = 3 WHERE subscriber_id % 12 = 5`,
+		fmt.Sprintf(`contacts SET permission = %d, confirmed_at = 0 WHERE subscriber_id %% 200 = 6`, store.Pending),
+		`memberships SET status = 1 WHERE subscriber_id % 200 = 6`,
+		`contacts SET source = '` + rareSource + `' WHERE subscriber_id % 5000 = 7`,
+	} {
+		out = append(out, fmt.Sprintf(`UPDATE %s AND subscriber_id >= %d AND subscriber_id < %d`, change, from, to))
+	}
+	return out
+}
+
+func inTx(ctx context.Context, db *sql.DB, statements ...string) error {
+	tx, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	for _, s := range statements {
+		if _, err := tx.ExecContext(ctx, s); err != nil {
+			return err
+		}
+	}
+	return tx.Commit()
 }
 
 // importInto imports n sample contacts into a new store.
 func (b *bench) importInto(ctx context.Context, dir string, n int) error {
-	path, err := b.csvFile(n)
+	path, err := b.csvFile(n, 1)
 	if err != nil {
 		return err
 	}

@@ -111,12 +111,12 @@ func run(ctx context.Context, args []string, out, log io.Writer) (err error) {
 			return fmt.Errorf("there is no part %q: -only takes %s", name, strings.Join(names, ", "))
 		}
 	}
+	defer b.print(out) // what was measured before a failure too
 	for _, name := range wanted {
 		if err := b.part(ctx, name); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 	}
-	b.print(out)
 	return nil
 }
 

@@ -2,7 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
+	"os"
 	"path/filepath"
 	"sync"
 	"time"
@@ -16,15 +19,22 @@ import (
 const writersAtOnce = 16
 
 // waits tells how long a small write waits while 15 others do the same and
-// another process imports.
+// another process imports new contacts, on a copy of the large store.
 func (b *bench) waits(ctx context.Context) error {
+	large, err := b.large(ctx)
+	if err != nil {
+		return err
+	}
 	dir := filepath.Join(b.tmp, "waits")
+	if err := copyStore(large, dir); err != nil {
+		return err
+	}
 	s, _, err := openStore(ctx, dir)
 	if err != nil {
 		return err
 	}
 	defer s.Close()
-	file, err := b.csvFile(b.n / 10)
+	file, err := b.csvFile(b.n/20, 2)
 	if err != nil {
 		return err
 	}
@@ -86,4 +96,31 @@ func smallWrites(ctx context.Context, s *store.Store, beside func(context.Contex
 	}
 	err := g.Wait()
 	return all, err
+}
+
+// copyStore copies a store that nobody has open: its log is empty then.
+func copyStore(from, to string) error {
+	if err := os.MkdirAll(to, 0o700); err != nil {
+		return err
+	}
+	for _, path := range []func(string) string{dbPath, keysPath} {
+		if err := copyFile(path(from), path(to)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func copyFile(from, to string) error {
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	out, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(out, in)
+	return errors.Join(err, out.Close())
 }
