@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -36,6 +37,7 @@ type ExportedCard struct {
 	OwnFields    []Field       `json:"own_fields"`
 	Source       *string       `json:"source"`
 	Rating       *string       `json:"rating"`
+	Points       float64       `json:"points"` // of the rating, as of the export
 	Frozen       bool          `json:"frozen"`
 	Opens        int64         `json:"opens"`
 	Clicks       int64         `json:"clicks"`
@@ -49,6 +51,7 @@ type ExportedCard struct {
 	Predecessor  *int64        `json:"predecessor"`
 	Successor    *int64        `json:"successor"`
 	Lists        []OnList      `json:"lists"`
+	Weeks        []Week        `json:"weeks"` // those with an open or a click
 	Evidence     []Event       `json:"evidence"`
 	Letters      []SentLetter  `json:"letters"`
 	Acts         []ExportedAct `json:"acts"`
@@ -169,9 +172,16 @@ func (s *Service) collect(ctx context.Context, c *store.Contact, p store.Person,
 		Source: shown.Source, Rating: shown.Rating, Frozen: c.Frozen, Opens: c.Opens, Clicks: c.Clicks, Updates: c.Updates,
 		SignedUpAt: keptTime(c.SignedUpAt), ConfirmedAt: keptTime(c.ConfirmedAt), WithdrawnAt: keptTime(c.WithdrawnAt), DeletedAt: keptTime(c.DeletedAt),
 		LastActivity: shown.LastActivity, WaitingUntil: shown.WaitingUntil, Predecessor: shown.Predecessor, Successor: shown.Successor, Lists: shown.Lists,
-		Letters: []SentLetter{}, Acts: []ExportedAct{}}
+		Points: points(c, store.At(s.now())), Weeks: []Week{}, Letters: []SentLetter{}, Acts: []ExportedAct{}}
 	for _, f := range p.Own {
 		e.OwnFields = append(e.OwnFields, Field{f.Name, f.Value})
+	}
+	weeks, err := s.store.WeeksOf(ctx, c.SubscriberID)
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range weeks {
+		e.Weeks = append(e.Weeks, Week{Start: w.Week.Start(), Opens: w.Opens, Clicks: w.Clicks})
 	}
 	if e.Evidence, err = s.timeline(ctx, c, given); err != nil {
 		return nil, err
@@ -229,6 +239,7 @@ func (e *ExportedCard) tables() []sheet.Table {
 		add(f.name, f.value)
 	}
 	add("frozen", e.Frozen)
+	add("points", strconv.FormatFloat(e.Points, 'f', -1, 64))
 	add("opens", e.Opens)
 	add("clicks", e.Clicks)
 	add("updates", e.Updates)
@@ -249,6 +260,10 @@ func (e *ExportedCard) tables() []sheet.Table {
 	for _, l := range e.Lists {
 		lists.Rows = append(lists.Rows, []any{l.List, l.Status, l.Since})
 	}
+	weeks := sheet.Table{Name: "Weeks", Columns: []string{"start", "opens", "clicks"}}
+	for _, w := range e.Weeks {
+		weeks.Rows = append(weeks.Rows, []any{w.Start, w.Opens, w.Clicks})
+	}
 	evidence := sheet.Table{Name: "Evidence", Columns: []string{"at", "kind", "closed", "ip", "user_agent", "list", "notice", "by", "note"}}
 	for _, v := range e.Evidence {
 		evidence.Rows = append(evidence.Rows, []any{v.At, v.Kind, v.Closed, v.IP, v.Agent, v.List, v.Notice, v.By, v.Note})
@@ -261,7 +276,7 @@ func (e *ExportedCard) tables() []sheet.Table {
 	for _, v := range e.Acts {
 		acts.Rows = append(acts.Rows, []any{v.At, v.Act, v.By, v.Why})
 	}
-	return []sheet.Table{card, own, lists, evidence, letters, acts}
+	return []sheet.Table{card, own, lists, weeks, evidence, letters, acts}
 }
 
 // cell unwraps what may be missing.

@@ -46,6 +46,11 @@ func left(after store.Micros) float64 {
 
 func micros(d time.Duration) store.Micros { return store.Micros(d.Microseconds()) }
 
+// points are those that a card has at a time, to the hundredth.
+func points(c *store.Contact, now store.Micros) float64 {
+	return math.Round(100*c.Score*left(max(now-c.ScoredAt, 0))) / 100
+}
+
 // startRating gives a new card its points: those of the rating that it has.
 // active is when an import says that the contact was last active, or 0.
 func startRating(c *store.Contact, active, now store.Micros) {
@@ -77,9 +82,9 @@ func rate(c *store.Contact, now store.Micros) {
 	if c.ScoredAt == 0 || now >= end {
 		return
 	}
-	points := c.Score * left(max(now-c.ScoredAt, 0))
+	has := c.Score * left(max(now-c.ScoredAt, 0))
 	for _, b := range ratingBands {
-		if points < b.least {
+		if has < b.least {
 			continue
 		}
 		c.Rating, c.RateAt = b.rating, end

@@ -59,6 +59,12 @@ var schemaCases = map[string]func(*desk) string{
 		return "bjørn@blåbær.example"
 	},
 	"confirmed on the web": func(d *desk) string { d.bring(marie, Confirmed); return marie },
+	"with behaviour": func(d *desk) string {
+		d.bring(marie, Confirmed)
+		at := d.time.Add(-time.Minute).Format(time.RFC3339)
+		d.takeActivity(d.activityFile("email,kind,at,city,country", marie+",open,"+at+",Aarhus,Denmark", marie+",click,"+at+",,"))
+		return marie
+	},
 	"pending": func(d *desk) string {
 		d.importFile("email,signed_up_ip\n"+marie+",192.0.2.7\n", false)
 		return marie
@@ -143,6 +149,10 @@ func TestSchemaRefuses(t *testing.T) {
 		"a field more":          func(c map[string]any) { c["nickname"] = "m" },
 		"a field less":          func(c map[string]any) { delete(c, "source") },
 		"a tombstone's address": func(c map[string]any) { c["email"] = marie },
+		"a tombstone's points":  func(c map[string]any) { c["points"] = 1.5 },
+		"a tombstone's weeks": func(c map[string]any) {
+			c["weeks"] = []any{map[string]any{"start": "2026-01-05T00:00:00Z", "opens": 1, "clicks": 0}}
+		},
 		"a tombstone's list": func(c map[string]any) {
 			c["lists"] = []any{map[string]any{"list": "News", "status": "subscribed", "since": "2026-01-01T00:00:00Z"}}
 		},
