@@ -22,8 +22,10 @@ const planted = "email,mobile,first_name,last_name,city,source,signed_up_at,sign
 
 // plantedTexts are what must be found nowhere after an erasure; the masked
 // forms stand among them.
-var plantedTexts = []string{"zebedee.quartz", "planted.example", "4526137788", "Zebedeeplanted", "Quartzplanted", "Plantedby",
-	"198.51.100.77", "2001:db8:feed::77", "PLANTED-4711", "ze*****.******@", "+4526****88"}
+var plantedTexts = []string{
+	"zebedee.quartz", "planted.example", "4526137788", "Zebedeeplanted", "Quartzplanted", "Plantedby",
+	"198.51.100.77", "2001:db8:feed::77", "PLANTED-4711", "ze*****.******@", "+4526****88",
+}
 
 // raw opens the store's file as SQLite sees it, decrypted.
 func (m *machine) raw() *sqlite3.Conn {
