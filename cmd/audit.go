@@ -16,6 +16,9 @@ func (a *app) audit() *cobra.Command {
 		Short: "Show who did what, newest first",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := checkLimit(limit); err != nil {
+				return err
+			}
 			desk, err := a.open(cmd.Context())
 			if err != nil {
 				return err
@@ -36,6 +39,6 @@ func (a *app) audit() *cobra.Command {
 	}
 	c.Flags().Int64Var(&id, "id", 0, "only what was done with this SubscriberID")
 	c.Flags().Int64Var(&before, "before", 0, "the page that follows this number")
-	c.Flags().IntVar(&limit, "limit", 50, "how many")
+	c.Flags().IntVar(&limit, "limit", 50, "how many, at most 500")
 	return c
 }

@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -19,8 +20,8 @@ func (a *app) browse() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			page := flows.Page{Filter: flows.Filter{List: list, Source: source}, Limit: limit}
-			if limit < 1 || limit > 500 {
-				return usageError{fmt.Errorf("--limit takes 1 to 500")}
+			if err := checkLimit(limit); err != nil {
+				return err
 			}
 			if permission != "" {
 				p, err := store.ParsePermission(permission)
@@ -53,4 +54,12 @@ func (a *app) browse() *cobra.Command {
 	c.Flags().Int64Var(&after, "after", 0, "the page that follows this SubscriberID")
 	c.Flags().IntVar(&limit, "limit", 50, "how many, at most 500")
 	return c
+}
+
+// checkLimit refuses a page of nothing, and one of everything.
+func checkLimit(n int) error {
+	if n < 1 || n > 500 {
+		return usageError{errors.New("--limit takes 1 to 500")}
+	}
+	return nil
 }

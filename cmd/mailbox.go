@@ -18,6 +18,9 @@ func (a *app) mailbox() *cobra.Command {
 		Short: "Show the captured mails, newest first",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := checkLimit(limit); err != nil {
+				return err
+			}
 			desk, err := a.openDelivered(cmd.Context())
 			if err != nil {
 				return err
@@ -29,7 +32,7 @@ func (a *app) mailbox() *cobra.Command {
 			return a.printMails(mails)
 		},
 	}
-	c.Flags().IntVar(&limit, "limit", 50, "how many")
+	c.Flags().IntVar(&limit, "limit", 50, "how many, at most 500")
 	c.AddCommand(&cobra.Command{
 		Use:   "show N",
 		Short: "Read one captured mail",

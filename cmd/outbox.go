@@ -17,6 +17,9 @@ func (a *app) outbox() *cobra.Command {
 		Short: "Show the mail that is to be sent and that was, newest first",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := checkLimit(limit); err != nil {
+				return err
+			}
 			desk, err := a.open(cmd.Context())
 			if err != nil {
 				return err
@@ -42,6 +45,6 @@ func (a *app) outbox() *cobra.Command {
 	}
 	c.Flags().StringVar(&state, "state", "", "only those due, sending, deferred, held, refused or delivered")
 	c.Flags().Int64Var(&after, "after", 0, "the page that follows this number")
-	c.Flags().IntVar(&limit, "limit", 50, "how many")
+	c.Flags().IntVar(&limit, "limit", 50, "how many, at most 500")
 	return c
 }

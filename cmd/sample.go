@@ -18,8 +18,8 @@ func (a *app) sample() *cobra.Command {
 		Args:  cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			n, err := strconv.Atoi(args[0])
-			if err != nil || n < 0 {
-				return usageError{errors.New("sample takes a number of contacts")}
+			if err != nil || n < 0 || n > sample.Most {
+				return usageError{errors.New("sample takes a number of contacts, at most 10,000,000")}
 			}
 			// Whole days keep the output of one seed the same for a day.
 			return sample.Write(a.out, n, seed, time.Now().UTC().Truncate(24*time.Hour))

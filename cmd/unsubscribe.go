@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -30,7 +31,7 @@ func (a *app) unsubscribe() *cobra.Command {
 				return err
 			}
 			id, err := strconv.ParseInt(target, 10, 64)
-			if err != nil {
+			if err != nil || strings.HasPrefix(target, "+") {
 				found, err := desk.Find(cmd.Context(), a.cli(), target)
 				if err != nil {
 					return err

@@ -34,7 +34,7 @@ func (s *Service) Erase(ctx context.Context, a Actor, target, reason string) (Er
 	}
 	ids, err := s.generations(ctx, id, address)
 	if err != nil {
-		return Erased{}, err
+		return Erased{}, notFound(err, target)
 	}
 	// Files go first: killed in between, an export is missing that can be made again.
 	files, err := s.dropExports(ids)
@@ -69,7 +69,7 @@ func (s *Service) Erase(ctx context.Context, a Actor, target, reason string) (Er
 // parseTarget reads a SubscriberID or a full address.
 func parseTarget(target string) (id int64, address store.Address, err error) {
 	target = strings.TrimSpace(target)
-	if id, err := strconv.ParseInt(target, 10, 64); err == nil && id > 0 {
+	if id, err := strconv.ParseInt(target, 10, 64); err == nil && id > 0 && target[0] != '+' {
 		return id, store.Address{}, nil
 	}
 	if address, err = store.ParseAddress(target); err != nil {

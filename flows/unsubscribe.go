@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 
 	"kartotek/flows/lang"
 	"kartotek/store"
@@ -36,7 +37,7 @@ func (s *Service) Unsubscribe(ctx context.Context, a Actor, id int64, list strin
 		return s.leave(ctx, tx, c, listID, a, Client{IP: a.IP})
 	})
 	if err != nil {
-		return Card{}, err
+		return Card{}, notFound(err, strconv.FormatInt(id, 10))
 	}
 	return s.card(ctx, id)
 }
