@@ -13,6 +13,7 @@ const (
 	doImport      = "import"
 	doLists       = "lists"
 	doOutbox      = "outbox"
+	doLetters     = "letters" // act on the outbox
 	doAudit       = "audit"
 	doFreeze      = "freeze"
 	doCorrect     = "correct"
@@ -20,7 +21,7 @@ const (
 
 var (
 	supportMay  = []string{doBrowse, doFind, doOutbox}
-	marketerMay = append([]string{doUnsubscribe, doResubscribe, doImport, doLists}, supportMay...)
+	marketerMay = append([]string{doUnsubscribe, doResubscribe, doImport, doLists, doLetters}, supportMay...)
 	operatorMay = append([]string{doExport, doErase, doFreeze, doCorrect}, marketerMay...)
 )
 
