@@ -3,8 +3,10 @@ package flows
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"kartotek/flows/lang"
 	"kartotek/flows/letters"
@@ -68,11 +70,8 @@ func (s *Service) send(ctx context.Context, tx *store.Tx, c *confirmation, now t
 // personal refuses a text for the audit that holds an address: the SubscriberID
 // stands for the person there.
 func personal(what, text string, p store.Person) error {
-	low := strings.ToLower(text)
-	for _, v := range []string{p.Email, p.Mobile, p.LastName} {
-		if len(v) > 3 && strings.Contains(low, strings.ToLower(v)) {
-			return refuse("%s names the person: leave name, address and number out, the SubscriberID stands for them", what)
-		}
+	if names(text, p) {
+		return refuse("%s names the person: leave name, address and number out, the SubscriberID stands for them", what)
 	}
 	for word := range strings.FieldsSeq(text) {
 		if _, err := store.ParseDisplay(strings.Trim(word, ".,;:()'\"")); err == nil {
@@ -80,6 +79,34 @@ func personal(what, text string, p store.Person) error {
 		}
 	}
 	return nil
+}
+
+// names tells whether a text holds a person's address, number in whatever
+// writing, or name. Short names and first names count as whole words in their
+// own case only: Per is a name, "per letter" is none.
+func names(text string, p store.Person) bool {
+	low := strings.ToLower(text)
+	for _, v := range []string{p.Email, p.LastName} {
+		if len(v) > 3 && strings.Contains(low, strings.ToLower(v)) {
+			return true
+		}
+	}
+	digits := strings.Map(func(r rune) rune {
+		if r < '0' || r > '9' {
+			return -1
+		}
+		return r
+	}, text)
+	if n := len(p.Mobile); n > 8 && strings.Contains(digits, p.Mobile[n-8:]) {
+		return true
+	}
+	words := strings.FieldsFunc(text, func(r rune) bool { return !unicode.IsLetter(r) && r != '-' && r != '\'' })
+	for name := range strings.FieldsSeq(p.FirstName + " " + p.LastName) {
+		if slices.Contains(words, name) {
+			return true
+		}
+	}
+	return false
 }
 
 // plain trims a text that staff typed, and refuses an empty or endless one.
