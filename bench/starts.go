@@ -33,7 +33,7 @@ func (b *bench) starts(ctx context.Context) error {
 		}
 	}
 	b.tell("starting the console")
-	args := []string{"--store", "sqlite:" + dbPath(dir), "--keys", keysPath(dir), "--config", filepath.Join(b.tmp, "config.toml"), "--web", "127.0.0.1:0"}
+	args := []string{"--store", "sqlite:" + dbPath(dir), "--keys", keysPath(dir), "--config", filepath.Join(b.tmp, "config.toml"), "--web", "127.0.0.1:0", "--public-url", "http://127.0.0.1:8425"}
 	if err := os.WriteFile(filepath.Join(b.tmp, "config.toml"), nil, 0o600); err != nil {
 		return err
 	}
