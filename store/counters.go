@@ -15,6 +15,7 @@ type Counters struct {
 	BySource     map[string]int64
 	ByList       map[int64]map[string]int64
 	OutboxOpen   int64
+	OutboxHeld   int64
 }
 
 func (tx *Tx) add(name string, n int64) { tx.deltas[name] += n }
@@ -78,8 +79,11 @@ func (q queries) Counters(ctx context.Context) (Counters, error) {
 			}
 			c.ByList[id][status] = n
 		case "outbox":
-			if rest == "open" {
+			switch name {
+			case countOpen:
 				c.OutboxOpen = n
+			case countHeld:
+				c.OutboxHeld = n
 			}
 		}
 		return nil

@@ -1,0 +1,21 @@
+package store
+
+import "context"
+
+// CountPermission is the counter of the contacts with a permission.
+func CountPermission(p Permission) string { return "permission/" + p.String() }
+
+// CountList is the counter of the contacts that stand on a list in a status.
+func CountList(id int64, status string) string { return listCounter(id, status) }
+
+const forgottenBy = `SELECT COUNT(*), COALESCE(SUM(CASE WHEN purpose = ? AND used_at = 0 THEN 1 ELSE 0 END), 0)
+ FROM (SELECT purpose, used_at FROM tokens WHERE expires_at > ? AND expires_at <= ? ORDER BY expires_at LIMIT ?) AS soon`
+
+// ForgottenBy counts the confirmations that nobody clicked and that end in a
+// time. It looks at so many tokens at most, in the order in which they end:
+// whole is false when there were more.
+func (q queries) ForgottenBy(ctx context.Context, from, to Micros, most int) (n int64, whole bool, err error) {
+	var seen int64
+	err = q.get(ctx, []any{&seen, &n}, forgottenBy, ForConfirm, from, to, most+1)
+	return n, seen <= int64(most), err
+}
