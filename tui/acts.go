@@ -31,6 +31,7 @@ func (sh *shell) cardActs(card func() (flows.Card, bool), given func() *flows.Gi
 		row("u", "unsubscribe", "unsubscribe", sh.askUnsubscribe),
 		row("d", "erase", "erase", sh.askErase),
 		row("r", "resubscribe", "resubscribe", sh.askResubscribe),
+		row("z", "freeze or unfreeze", "freeze", sh.askFreeze).quiet(),
 	}
 }
 
@@ -237,7 +238,7 @@ func (sh *shell) tell(title, words, value string) tea.Cmd {
 		}
 		return out
 	}}
-	p.keys = []action{{Key: "c", Label: "copy", Do: func() tea.Cmd {
+	p.keys = []action{{Key: "y", Label: "copy", Do: func() tea.Cmd {
 		return tea.Batch(tea.SetClipboard(value), sh.say(done, "copied, if the terminal allows it"))
 	}}}
 	return sh.open(p)

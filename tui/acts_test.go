@@ -172,3 +172,16 @@ func TestSmallAndOddSizes(t *testing.T) {
 	}
 	c.send(tea.WindowSizeMsg{})
 }
+
+func TestFreezingAndCorrecting(t *testing.T) {
+	start(t, few(), 80, 24).keys("z", "disputed", "enter", "enter").didNothing()
+	c := start(t, few(), 80, 24).keys("z", "disputed", "tab", "right", "enter")
+	c.hasDone(`freeze 1040 "disputed"`)
+	c.wants("SubscriberID 1040 is frozen")
+	c.keys("enter").wants("■ frozen").keys("z", "settled", "tab", "right", "enter")
+	c.hasDone(`unfreeze 1040 "settled"`)
+	c.keys("c", "enter", "enter", "enter").lacks("is corrected")
+	c = start(t, few(), 80, 24).keys("enter", "c", "c", "tab", "Aarhus", "tab", "right", "enter")
+	c.hasDone(`correct 1040 country "Aarhus"`)
+	c.wants("country is corrected")
+}

@@ -103,7 +103,13 @@ func (c *card) actions() []action {
 			}
 			return ""
 		}, Do: func() tea.Cmd { return c.follow(*c.card.Successor) }},
-		action{Key: "c", Label: "copy the SubscriberID", Quiet: true, Do: func() tea.Cmd {
+		action{Key: "c", Label: "correct a field", Quiet: true, Why: func() string {
+			if c.more == nil {
+				return "the card is not open"
+			}
+			return c.sh.Desk.Why(c.sh.Actor, "correct", c.card)
+		}, Do: func() tea.Cmd { return c.sh.askCorrect(*c.more) }},
+		action{Key: "y", Label: "copy the SubscriberID", Quiet: true, Do: func() tea.Cmd {
 			return tea.Batch(tea.SetClipboard(strconv.FormatInt(c.card.SubscriberID, 10)), c.sh.say(done, "the SubscriberID is copied, if the terminal allows it"))
 		}},
 		action{Key: "esc", Label: "back", Do: c.sh.back},

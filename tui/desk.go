@@ -21,11 +21,14 @@ type Desk interface {
 	Erase(ctx context.Context, who flows.Actor, target, reason string) (flows.Erased, error)
 	Resubscribe(ctx context.Context, who flows.Actor, r flows.Resubscription) (flows.Waiting, error)
 	Export(ctx context.Context, who flows.Actor, target string, given *flows.Given, format, out string) (flows.Exported, error)
+	Freeze(ctx context.Context, who flows.Actor, id int64, reason string) (flows.Card, error)
+	Unfreeze(ctx context.Context, who flows.Actor, id int64, reason string) (flows.Card, error)
+	Correct(ctx context.Context, who flows.Actor, id int64, field, value string) (flows.Card, error)
 	Import(ctx context.Context, who flows.Actor, path string, o flows.ImportOptions, progress func(flows.ImportProgress)) (flows.ImportResult, error)
 	Sample(ctx context.Context, who flows.Actor, n int, progress func(flows.ImportProgress)) (flows.ImportResult, error)
 
 	// Why says in a few words why an act ("unsubscribe", "erase",
-	// "resubscribe", "export") is not to be had on a card; "" when it is.
+	// "resubscribe", "export", "freeze", "correct") is not to be had on a card; "" when it is.
 	Why(who flows.Actor, act string, card flows.Card) string
 }
 

@@ -296,6 +296,27 @@ func (d *fakeDesk) Unsubscribe(_ context.Context, _ flows.Actor, id int64, list 
 	return d.change(id, func(c *flows.Card) { c.Permission = flows.Unsubscribed }), nil
 }
 
+func (d *fakeDesk) Freeze(_ context.Context, _ flows.Actor, id int64, reason string) (flows.Card, error) {
+	if err := d.begin(fmt.Sprintf("freeze %d %q", id, reason)); err != nil {
+		return flows.Card{}, err
+	}
+	return d.change(id, func(c *flows.Card) { c.Frozen = true }), nil
+}
+
+func (d *fakeDesk) Unfreeze(_ context.Context, _ flows.Actor, id int64, reason string) (flows.Card, error) {
+	if err := d.begin(fmt.Sprintf("unfreeze %d %q", id, reason)); err != nil {
+		return flows.Card{}, err
+	}
+	return d.change(id, func(c *flows.Card) { c.Frozen = false }), nil
+}
+
+func (d *fakeDesk) Correct(_ context.Context, _ flows.Actor, id int64, field, value string) (flows.Card, error) {
+	if err := d.begin(fmt.Sprintf("correct %d %s %q", id, field, value)); err != nil {
+		return flows.Card{}, err
+	}
+	return d.change(id, func(*flows.Card) {}), nil
+}
+
 func (d *fakeDesk) Erase(_ context.Context, _ flows.Actor, target, reason string) (flows.Erased, error) {
 	if err := d.begin(fmt.Sprintf("erase %s %q", target, reason)); err != nil {
 		return flows.Erased{}, err

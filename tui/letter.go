@@ -51,7 +51,7 @@ func (l *letter) actions() []action {
 	}
 	return append([]action{
 		{Key: "o", Label: "open the link", Why: link, Do: func() tea.Cmd { return l.sh.follow(confirmLink(l.mail)) }},
-		{Key: "c", Label: "copy the link", Why: link, Do: func() tea.Cmd { return l.sh.copyLink(confirmLink(l.mail)) }},
+		{Key: "y", Label: "copy the link", Why: link, Do: func() tea.Cmd { return l.sh.copyLink(confirmLink(l.mail)) }},
 		{Key: "l", Label: "link in full", Why: link, Do: func() tea.Cmd { return l.sh.showLink(confirmLink(l.mail)) }},
 		{Key: "esc", Label: "back", Do: l.sh.back},
 	}, moves(l.scroll, func() int { return max(1, l.rows-1) },
@@ -142,7 +142,7 @@ func (v *linkView) update(msg tea.Msg) tea.Cmd {
 	switch key.String() {
 	case "esc", "enter", "q":
 		v.sh.close(v)
-	case "c":
+	case "y":
 		return v.sh.copyLink(v.link)
 	case "o":
 		if v.sh.OpenURL != nil {

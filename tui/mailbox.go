@@ -58,7 +58,7 @@ func (m *mailbox) actions() []action {
 	table := []action{
 		{Key: "enter", Label: "read", Why: here, Do: m.read},
 		{Key: "o", Label: "open the link", Why: link, Do: func() tea.Cmd { return m.sh.follow(confirmLink(m.mails[m.list.cur])) }},
-		{Key: "c", Label: "copy the link", Why: link, Do: func() tea.Cmd { return m.sh.copyLink(confirmLink(m.mails[m.list.cur])) }},
+		{Key: "y", Label: "copy the link", Why: link, Do: func() tea.Cmd { return m.sh.copyLink(confirmLink(m.mails[m.list.cur])) }},
 		{Key: "l", Label: "link in full", Why: link, Do: func() tea.Cmd { return m.sh.showLink(confirmLink(m.mails[m.list.cur])) }},
 	}
 	return append(table, m.list.moves()...)

@@ -66,6 +66,12 @@ type action struct {
 	Quiet bool // not on the help line
 }
 
+// quiet keeps an action off the help line.
+func (a action) quiet() action {
+	a.Quiet = true
+	return a
+}
+
 func (a action) why() string {
 	if a.Why == nil {
 		return ""
