@@ -32,7 +32,7 @@ var filters = []struct {
 	{"list+source", flows.Filter{List: importList, Source: "Webform"}},
 	{"list+source, few", flows.Filter{List: importList, Source: rareSource}},
 	{"list, few+source", flows.Filter{List: "Board", Source: "Webform"}},
-	{"all three", flows.Filter{Permission: store.Unsubscribed, List: "Offers", Source: "Webform"}},
+	{"all three", flows.Filter{Permission: store.Unsubscribed, List: "Events", Source: "Webform"}},
 	{"all three, few", flows.Filter{Permission: store.Pending, List: importList, Source: rareSource}},
 }
 

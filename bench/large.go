@@ -53,8 +53,8 @@ func (b *bench) large(ctx context.Context) (string, error) {
 	return dir, b.keep(ctx, fresh, dir)
 }
 
-// largeDir names the large store by the schema of what is large in it, so that
-// another makes a new one; the rest is brought up to date when it is opened.
+// largeDir names the large store by the schema of what is large in it and by
+// what is in it, so that another makes a new one; the rest is brought up to date when it is opened.
 func (b *bench) largeDir(ctx context.Context) (string, error) {
 	probe := filepath.Join(b.tmp, "probe")
 	s, _, err := openStore(ctx, probe)
@@ -70,6 +70,7 @@ func (b *bench) largeDir(ctx context.Context) (string, error) {
 	}
 	defer db.Close()
 	h := sha256.New()
+	fmt.Fprintln(h, changes(0, 0))
 	err = each(ctx, db, `SELECT COALESCE(sql, '') FROM sqlite_schema WHERE tbl_name IN ('contacts', 'memberships', 'evidence') ORDER BY name`, func(rows *sql.Rows) error {
 		var text string
 		err := rows.Scan(&text)
@@ -123,7 +124,7 @@ var spreadLists = []struct {
 	share int
 }{{"Offers", 3}, {"Events", 20}, {"Board", 5000}}
 
-// rareSource is the source of one contact in 5,000.
+// rareSource is the source of about one contact in 5,000.
 const rareSource = "Resubscribed"
 
 // spreadStep is how many contacts are changed in one transaction: the driver
@@ -163,9 +164,9 @@ func changes(from, to int) []string {
 	for _, change := range []string{
 		fmt.Sprintf(`contacts SET permission = %d, withdrawn_at = last_seen_at WHERE subscriber_id %% 12 = 5`, store.Unsubscribed),
 		`memberships SET status = 3 WHERE subscriber_id % 12 = 5`,
-		fmt.Sprintf(`contacts SET permission = %d, confirmed_at = 0 WHERE subscriber_id %% 200 = 6`, store.Pending),
-		`memberships SET status = 1 WHERE subscriber_id % 200 = 6`,
-		`contacts SET source = '` + rareSource + `' WHERE subscriber_id % 5000 = 7`,
+		fmt.Sprintf(`contacts SET permission = %d, confirmed_at = 0 WHERE subscriber_id %% 200 = 41`, store.Pending),
+		`memberships SET status = 1 WHERE subscriber_id % 200 = 41`,
+		`contacts SET source = '` + rareSource + `' WHERE subscriber_id % 4999 = 7`,
 	} {
 		out = append(out, fmt.Sprintf(`UPDATE %s AND subscriber_id >= %d AND subscriber_id < %d`, change, from, to))
 	}
