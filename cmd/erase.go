@@ -1,8 +1,10 @@
 package cmd
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -14,6 +16,9 @@ func (a *app) erase() *cobra.Command {
 		Short: "Delete a person: what stays is a tombstone that proves and blocks",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if strings.TrimSpace(reason) == "" {
+				return usageError{errors.New("the reason is missing: --reason takes a text that says why")}
+			}
 			target, err := a.address(args[0])
 			if err != nil {
 				return err

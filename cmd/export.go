@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -29,6 +30,9 @@ func (a *app) export() *cobra.Command {
 			desk, err := a.open(cmd.Context())
 			if err != nil {
 				return err
+			}
+			if out == "-" && format != "json" && terminal(a.out) {
+				return usageError{errors.New("a spreadsheet is not for a terminal: name a file with --out, or use --format json")}
 			}
 			if out == "-" {
 				return desk.ExportTo(cmd.Context(), a.cli(), target, format, a.out)

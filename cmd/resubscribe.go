@@ -1,8 +1,10 @@
 package cmd
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -16,6 +18,9 @@ func (a *app) resubscribe() *cobra.Command {
 		Short: "Send an erased or unsubscribed person, who asked for it, the mail to come back by",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			if strings.TrimSpace(r.Asked) == "" {
+				return usageError{errors.New("how and when the person asked is missing: --asked takes a text that says how and when the person asked")}
+			}
 			if r.Address, err = a.address(args[0]); err != nil {
 				return err
 			}

@@ -1,6 +1,8 @@
 package flows
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
@@ -8,6 +10,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -265,6 +268,28 @@ func TestEraseTakesExportsAndLettersAway(t *testing.T) {
 	d.must(d.Capture(t.Context(), "", marie, []byte("Subject: x\r\n\r\nwas on its way\r\n")))
 	if mails, err := d.Mailbox(t.Context(), anna, 10); err != nil || len(mails) != 0 {
 		t.Errorf("%d captured mails left, %v", len(mails), err)
+	}
+}
+
+func TestExportedJSONIsPrintable(t *testing.T) {
+	d := newDesk(t)
+	d.bring(marie, Confirmed)
+	hostile := "Marie\u009b2J\u202egnp\x1b[31m \U000e0001 Ω李"
+	id := d.newest(marie).SubscriberID
+	if _, err := d.Correct(t.Context(), anna, id, "first_name", hostile); err != nil {
+		t.Fatal(err)
+	}
+	var b bytes.Buffer
+	d.must(d.ExportTo(t.Context(), anna, marie, "json", &b))
+	for _, r := range b.String() {
+		if r != '\n' && !unicode.IsPrint(r) {
+			t.Errorf("the export holds %U", r)
+		}
+	}
+	var card ExportedCard
+	d.must(json.Unmarshal(b.Bytes(), &card))
+	if *card.FirstName != hostile {
+		t.Errorf("the name came out as %q", *card.FirstName)
 	}
 }
 
