@@ -13,15 +13,26 @@ import (
 
 func (a *app) importing() *cobra.Command {
 	var o flows.ImportOptions
-	var pending bool
+	var pending, activity bool
 	var columns []string
 	c := &cobra.Command{
-		Use:   "import FILE --list L (--confirmed | --pending)",
+		Use:   "import FILE (--list L (--confirmed | --pending) | --activity)",
 		Short: "Take contacts from a CSV, XLSX or JSON lines file",
 		Long: "Take contacts from a CSV, XLSX or JSON lines file. Encoding, delimiter and columns are found out; evidence comes from the columns signed_up_at, signed_up_ip, confirmed_at and confirmed_ip. " +
-			"Erased and withdrawn addresses are refused, and listed in the report by line number.",
+			"Erased and withdrawn addresses are refused, and listed in the report by line number.\n\n" +
+			"With --activity, count what contacts did with their mail: the columns are email or subscriber_id, kind (open, click or update) and at, and if you have them city, country and list. " +
+			"Nobody is made a contact by it, and a file is counted once.",
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if activity {
+				if err := noneOf(cmd, "list", "confirmed", "pending", "dry-run"); err != nil {
+					return err
+				}
+				return a.importActivity(cmd.Context(), args[0], columns)
+			}
+			if o.List == "" {
+				return usageError{errors.New("give the list that the contacts stand on with --list, or say --activity")}
+			}
 			if o.Confirmed == pending {
 				return usageError{errors.New("give either --confirmed (each consented elsewhere) or --pending (each gets a confirmation mail)")}
 			}
@@ -45,9 +56,9 @@ func (a *app) importing() *cobra.Command {
 	c.Flags().StringVar(&o.List, "list", "", "the list that the contacts stand on; made when there is none of that name")
 	c.Flags().BoolVar(&o.Confirmed, "confirmed", false, "they confirmed elsewhere")
 	c.Flags().BoolVar(&pending, "pending", false, "each gets a confirmation mail")
+	c.Flags().BoolVar(&activity, "activity", false, "the file tells what contacts did with their mail")
 	c.Flags().BoolVar(&o.DryRun, "dry-run", false, "count what would be done, and do nothing")
 	c.Flags().StringArrayVar(&columns, "map", nil, "which field a column is: column=field")
-	must(c, "list")
 	return c
 }
 

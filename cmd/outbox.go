@@ -43,6 +43,7 @@ func (a *app) outbox() *cobra.Command {
 			})
 		},
 	}
+	c.AddCommand(a.outboxActs()...)
 	c.Flags().StringVar(&state, "state", "", "only those due, sending, deferred, held, refused or delivered")
 	c.Flags().Int64Var(&after, "after", 0, "the page that follows this number")
 	c.Flags().IntVar(&limit, "limit", 50, "how many, at most 500")

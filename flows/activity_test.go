@@ -75,6 +75,30 @@ func TestActivityIsCountedOnTheCard(t *testing.T) {
 	d.check()
 }
 
+// TestPlaceOfActivity: a card shows where the person was seen last.
+func TestPlaceOfActivity(t *testing.T) {
+	d := newDesk(t)
+	d.bring(marie, Confirmed)
+	id := d.newest(marie).SubscriberID
+	d.pass(week)
+	for _, step := range []struct{ ago, place, want string }{
+		{"200h", "Aarhus,Denmark", "Aarhus, Denmark"}, // before the confirmation, but there is no other
+		{"300h", "Odense,Denmark", "Aarhus, Denmark"},
+		{"10h", "Malmö,Sverige", "Malmö, Sverige"},
+		{"9h", ",", "Malmö, Sverige"},
+		{"10h", "Lund,Sverige", "Malmö, Sverige"},
+		{"8h", ",Norge", "Norge"},
+	} {
+		by, err := time.ParseDuration(step.ago)
+		d.must(err)
+		d.takeActivity(d.activityFile("email,kind,at,city,country", marie+",open,"+stamp(d.time.Add(-by))+","+step.place))
+		card, err := d.Open(t.Context(), anna, id, nil)
+		if d.must(err); card.Position != step.want {
+			t.Errorf("seen %s ago at %s: the card says %q, want %q", step.ago, step.place, card.Position, step.want)
+		}
+	}
+}
+
 // TestActivityOfWhomNothingIsCounted: nobody is made a contact, and what an
 // erased, frozen or unsubscribed person does is skipped.
 func TestActivityOfWhomNothingIsCounted(t *testing.T) {

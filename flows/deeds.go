@@ -107,7 +107,7 @@ const trimWeeks = 4
 func countOf(ctx context.Context, tx *store.Tx, c *store.Contact, deeds []*deed, now store.Micros) error {
 	before, active := store.WeekOf(c.ScoredAt.Time()), c.Opens+c.Clicks > 0
 	oldest := store.WeekOf(now.Time()) - shownWeeks + 1
-	sealed := c.Sealed
+	sealed, seen := c.Sealed, c.LastSeenAt
 	c.Sealed = nil // stays as it is, unless the person is somewhere else now
 	weeks, where := applyDeeds(c, deeds)
 	rate(c, now)
@@ -125,7 +125,7 @@ func countOf(ctx context.Context, tx *store.Tx, c *store.Contact, deeds []*deed,
 		}
 	}
 	if where != nil {
-		if err := moveTo(tx, c, sealed, where); err != nil {
+		if err := moveTo(tx, c, sealed, where, where.at >= seen); err != nil {
 			return err
 		}
 	}
@@ -137,11 +137,9 @@ func countOf(ctx context.Context, tx *store.Tx, c *store.Contact, deeds []*deed,
 func applyDeeds(c *store.Contact, deeds []*deed) (weeks []store.WeekCount, where *deed) {
 	slices.SortStableFunc(deeds, func(a, b *deed) int { return cmp.Compare(a.at, b.at) })
 	for _, d := range deeds {
-		if d.at >= c.LastSeenAt {
-			c.LastSeenAt = d.at
-			if d.city != "" || d.country != "" {
-				where = d
-			}
+		c.LastSeenAt = max(c.LastSeenAt, d.at)
+		if d.city != "" || d.country != "" {
+			where = d
 		}
 		w := store.WeekCount{Week: store.WeekOf(d.at.Time())}
 		switch d.kind {
@@ -168,14 +166,14 @@ func applyDeeds(c *store.Contact, deeds []*deed) (weeks []store.WeekCount, where
 }
 
 // moveTo seals the place that a contact was last seen at, unless it is the one
-// that the card has.
-func moveTo(tx *store.Tx, c *store.Contact, sealed []byte, d *deed) error {
+// that the card has. What is not news gives a place only to a card without one.
+func moveTo(tx *store.Tx, c *store.Contact, sealed []byte, d *deed, news bool) error {
 	c.Sealed = sealed
 	p, err := tx.Open(c)
 	if err != nil {
 		return err
 	}
-	if p.City == d.city && p.Country == d.country {
+	if p.City == d.city && p.Country == d.country || !news && p.City+p.Country != "" {
 		c.Sealed = nil
 		return nil
 	}
