@@ -86,9 +86,19 @@ func letterNumber(arg string) (int64, error) {
 
 func printLetter(w io.Writer, l flows.Letter) {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	for _, row := range [][2]string{{"Letter", strconv.FormatInt(l.ID, 10)}, {"State", l.State}, {"Card", fmt.Sprintf("#%d", l.SubscriberID)}, {"To", clean(l.ToMasked)},
-		{"Kind", l.Kind}, {"Created", when(&l.Created)}, {"Next try", when(l.Due)}, {"Attempts", strconv.Itoa(l.Attempts)},
-		{"Delivered", when(l.Delivered)}, {"Server", clean(l.Host)}, {"Last answer", clean(l.Reply)}} {
+	for _, row := range [][2]string{
+		{"Letter", strconv.FormatInt(l.ID, 10)},
+		{"State", l.State},
+		{"Card", fmt.Sprintf("#%d", l.SubscriberID)},
+		{"To", clean(l.ToMasked)},
+		{"Kind", l.Kind},
+		{"Created", when(&l.Created)},
+		{"Next try", when(l.Due)},
+		{"Attempts", strconv.Itoa(l.Attempts)},
+		{"Delivered", when(l.Delivered)},
+		{"Server", clean(l.Host)},
+		{"Last answer", clean(l.Reply)},
+	} {
 		if row[1] != "" {
 			fmt.Fprintf(t, "%s\t%s\n", row[0], row[1])
 		}

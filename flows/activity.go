@@ -124,7 +124,7 @@ func (im *activityImporter) prepare(ctx context.Context, path string) error {
 	}
 	defer f.Close()
 	h := sha256.New()
-	io.WriteString(h, "activity\x00") // a hash takes everything
+	h.Write([]byte("activity\x00"))
 	if _, err := io.Copy(h, f); err != nil {
 		return fmt.Errorf("reading the file: %w", err)
 	}
@@ -203,8 +203,10 @@ func (im *activityImporter) read(skip int64) ([]*deed, error) {
 
 // deedOf checks a line.
 func (im *activityImporter) deedOf(row *intake.Row) *deed {
-	d := &deed{line: row.Line, problem: row.Problem, id: row.SubscriberID, kind: row.Kind, at: store.At(row.At),
-		city: place(row.City), country: place(row.Country)}
+	d := &deed{
+		line: row.Line, problem: row.Problem, id: row.SubscriberID, kind: row.Kind, at: store.At(row.At),
+		city: place(row.City), country: place(row.Country),
+	}
 	listed := true
 	if row.List != "" {
 		d.list, listed = im.lists[row.List]
@@ -297,8 +299,10 @@ func (im *activityImporter) advance(ctx context.Context, tx *store.Tx, to int64)
 
 // tell adds a deed to the result.
 func (im *activityImporter) tell(d *deed) {
-	of := map[string]*int64{fateUnknown: &im.res.Unknown, fateErased: &im.res.Erased, fateFrozen: &im.res.Frozen,
-		fateWithdrawn: &im.res.Withdrawn, fateInvalid: &im.res.Invalid}[d.fate]
+	of := map[string]*int64{
+		fateUnknown: &im.res.Unknown, fateErased: &im.res.Erased, fateFrozen: &im.res.Frozen,
+		fateWithdrawn: &im.res.Withdrawn, fateInvalid: &im.res.Invalid,
+	}[d.fate]
 	if of == nil {
 		of = map[intake.EventKind]*int64{intake.Opened: &im.res.Opens, intake.Clicked: &im.res.Clicks, intake.Updated: &im.res.Updates}[d.kind]
 	}

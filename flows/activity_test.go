@@ -240,3 +240,35 @@ func TestOldWeeksGo(t *testing.T) {
 		t.Errorf("a dormant card keeps %d weeks, %v", len(kept), err)
 	}
 }
+
+// TestSampleHasBehaviour: what is loaded to try things on fills every rating,
+// the cards' charts and the overview's weeks, and loading it twice adds nothing.
+func TestSampleHasBehaviour(t *testing.T) {
+	d := deskAt(t, t.TempDir())
+	d.time = time.Now()
+	for range 2 {
+		_, err := d.Sample(t.Context(), anna, 300, nil)
+		d.must(err)
+		d.must(d.Tick(t.Context()))
+		ratings := map[string]int{}
+		cards, err := d.Browse(t.Context(), anna, Page{Limit: 500})
+		d.must(err)
+		shown := 0
+		for _, c := range cards.Cards {
+			ratings[*c.Rating]++
+			card, err := d.Open(t.Context(), anna, c.SubscriberID, nil)
+			d.must(err)
+			for _, w := range card.Weeks {
+				shown += int(w.Opens + w.Clicks)
+			}
+		}
+		var total int64
+		for _, w := range d.overview().Weeks {
+			total += w.Opens + w.Clicks
+		}
+		if len(ratings) != 5 || shown < 300 || total < int64(shown) || total > 2*int64(shown) {
+			t.Errorf("ratings %v, %d opens and clicks on the cards, %d in all", ratings, shown, total)
+		}
+		d.check()
+	}
+}

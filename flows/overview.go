@@ -98,9 +98,11 @@ func (s *Service) Overview(ctx context.Context, a Actor) (Overview, error) {
 }
 
 func dayNumbers(h store.History, d store.Day, lists []List) DayNumbers {
-	n := DayNumbers{Day: d.Start(), ByPermission: map[Permission]int64{}, Subscribed: map[string]int64{},
+	n := DayNumbers{
+		Day: d.Start(), ByPermission: map[Permission]int64{}, Subscribed: map[string]int64{},
 		Asked: h.On(store.CountAsked, d), Given: h.On(store.CountGiven, d), Erased: h.On(store.CountErased, d), Resubscribed: h.On(store.CountResubscribed, d),
-		Delivered: h.On(store.CountDelivered, d), Deferred: h.On(store.CountDeferred, d), Refused: h.On(store.CountRefused, d)}
+		Delivered: h.On(store.CountDelivered, d), Deferred: h.On(store.CountDeferred, d), Refused: h.On(store.CountRefused, d),
+	}
 	for _, p := range []Permission{Pending, Confirmed, Unsubscribed, Deleted} {
 		n.ByPermission[p] = h.At(store.CountPermission(p), d)
 	}

@@ -253,8 +253,10 @@ func (r *round) checkDays(o Overview, first store.Day) {
 		}
 		want, before := r.evenings[day], r.evenings[day-1]
 		on := func(name string) int64 { return want.acts[name] - before.acts[name] }
-		wanted := DayNumbers{Day: got.Day, ByPermission: positive(want.by), Subscribed: want.subscribed, Asked: on("asked"), Given: on("given"), Erased: on("erased"),
-			Resubscribed: on("resubscribed"), Delivered: on("delivered"), Deferred: on("deferred"), Refused: on("refused")}
+		wanted := DayNumbers{
+			Day: got.Day, ByPermission: positive(want.by), Subscribed: want.subscribed, Asked: on("asked"), Given: on("given"), Erased: on("erased"),
+			Resubscribed: on("resubscribed"), Delivered: on("delivered"), Deferred: on("deferred"), Refused: on("refused"),
+		}
 		got.ByPermission = positive(got.ByPermission)
 		if diff := cmp.Diff(wanted, got); diff != "" {
 			r.rt.Errorf("%s (-recounted +shown)\n%s", got.Day.Format(time.DateOnly), diff)

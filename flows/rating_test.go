@@ -70,8 +70,10 @@ type event struct {
 
 func drawEvents(rt *rapid.T) []event {
 	return rapid.SliceOfN(rapid.Custom(func(rt *rapid.T) event {
-		return event{rapid.SampledFrom([]float64{openPoints, clickPoints, updatePoints}).Draw(rt, "points"),
-			store.At(newYear.Add(time.Duration(rapid.Int64Range(-int64(60*week), int64(60*week)).Draw(rt, "at"))))}
+		return event{
+			rapid.SampledFrom([]float64{openPoints, clickPoints, updatePoints}).Draw(rt, "points"),
+			store.At(newYear.Add(time.Duration(rapid.Int64Range(-int64(60*week), int64(60*week)).Draw(rt, "at")))),
+		}
 	}), 0, 40).Draw(rt, "events")
 }
 

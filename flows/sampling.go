@@ -29,6 +29,11 @@ func (s *Service) Sample(ctx context.Context, a Actor, n int, progress func(Impo
 	if err != nil {
 		return res, err
 	}
+	if res.Added > 0 { // loaded before, the contacts have their activity
+		if err := s.sampleActivity(ctx, a, rest, progress); err != nil {
+			return res, err
+		}
+	}
 	if err := s.sampleUnsubscribe(ctx, a); err != nil {
 		return res, err
 	}
@@ -47,17 +52,38 @@ func splitLines(csv []byte, n int) (head, rest []byte) {
 	return bytes.Join(lines[:n+1], nil), append(bytes.Clone(lines[0]), lines[n+1]...)
 }
 
-func (s *Service) importBytes(ctx context.Context, a Actor, csv []byte, o ImportOptions, progress func(ImportProgress)) (ImportResult, error) {
+func (s *Service) importBytes(ctx context.Context, a Actor, csv []byte, o ImportOptions, progress func(ImportProgress)) (res ImportResult, err error) {
+	err = withFile(csv, func(path string) error {
+		res, err = s.Import(ctx, a, path, o, progress)
+		return err
+	})
+	return res, err
+}
+
+// sampleActivity counts what the contacts did with their mail.
+func (s *Service) sampleActivity(ctx context.Context, a Actor, contacts []byte, progress func(ImportProgress)) error {
+	var activity bytes.Buffer
+	if err := sample.WriteActivity(&activity, bytes.NewReader(contacts), 1, s.now()); err != nil {
+		return fmt.Errorf("making sample contacts: %w", err)
+	}
+	return withFile(activity.Bytes(), func(path string) error {
+		_, err := s.ImportActivity(ctx, a, path, ActivityOptions{}, progress)
+		return err
+	})
+}
+
+// withFile runs do on a file that is there only meanwhile.
+func withFile(content []byte, do func(path string) error) error {
 	dir, err := os.MkdirTemp("", "kartotek-sample-")
 	if err != nil {
-		return ImportResult{}, fmt.Errorf("making sample contacts: %w", err)
+		return fmt.Errorf("making sample contacts: %w", err)
 	}
 	defer os.RemoveAll(dir)
 	path := filepath.Join(dir, "sample.csv")
-	if err := os.WriteFile(path, csv, 0o600); err != nil {
-		return ImportResult{}, fmt.Errorf("making sample contacts: %w", err)
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		return fmt.Errorf("making sample contacts: %w", err)
 	}
-	return s.Import(ctx, a, path, o, progress)
+	return do(path)
 }
 
 // sampleUnsubscribe takes one in twelve off the list.
