@@ -65,6 +65,19 @@ var schemaCases = map[string]func(*desk) string{
 		d.takeActivity(d.activityFile("email,kind,at,city,country", marie+",open,"+at+",Aarhus,Denmark", marie+",click,"+at+",,"))
 		return marie
 	},
+	"frozen and corrected, with a letter held": func(d *desk) string {
+		d.bring(marie, Pending)
+		id := d.newest(marie).SubscriberID
+		_, err := d.Correct(d.t.Context(), anna, id, "city", "Aarhus")
+		d.must(err)
+		_, err = d.Freeze(d.t.Context(), anna, id, "disputed")
+		d.must(err)
+		_, err = d.Unfreeze(d.t.Context(), anna, id, "settled")
+		d.must(err)
+		_, err = d.Hold(d.t.Context(), anna, int64(d.countLetters()))
+		d.must(err)
+		return marie
+	},
 	"pending": func(d *desk) string {
 		d.importFile("email,signed_up_ip\n"+marie+",192.0.2.7\n", false)
 		return marie

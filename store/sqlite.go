@@ -181,6 +181,8 @@ func mapError(err error) error {
 		return ErrNotFound
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return err
+	case errors.Is(err, sqlite3.INTERRUPT): // the driver's word for a context that ended in the middle of a statement
+		return context.Canceled
 	case errors.Is(err, sqlite3.CONSTRAINT_UNIQUE), errors.Is(err, sqlite3.CONSTRAINT_PRIMARYKEY):
 		return ErrTaken
 	case errors.Is(err, sqlite3.BUSY), errors.Is(err, sqlite3.LOCKED):
