@@ -32,9 +32,12 @@ func (a *app) erase() *cobra.Command {
 				return err
 			}
 			return a.print(done, func(w io.Writer) {
-				if done.Suppressed {
+				switch {
+				case done.Before:
+					fmt.Fprintf(w, "#%d was erased before; nothing waits beside it.\n", done.SubscriberID)
+				case done.Suppressed:
 					fmt.Fprintf(w, "Nobody was known by this address. It is blocked now: tombstone #%d.\n", done.SubscriberID)
-				} else {
+				default:
 					fmt.Fprintf(w, "Erased: #%d is a tombstone.\n", done.SubscriberID)
 				}
 				if done.Files > 0 {

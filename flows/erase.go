@@ -78,17 +78,20 @@ func parseTarget(target string) (id int64, address store.Address, err error) {
 	return 0, address, nil
 }
 
-// generations lists all cards of a target's address: the live one and the tombstones.
+// generations lists the cards that an erasure is about: the live one and the
+// tombstones of its address, or one tombstone.
 func (s *Service) generations(ctx context.Context, id int64, address store.Address) ([]int64, error) {
-	key := s.store.Keys().AddressKey(address)
-	if id != 0 {
-		c, err := s.store.Contact(ctx, id)
-		if err != nil {
-			return nil, err
-		}
-		key = c.AddressKey
+	if id == 0 {
+		return s.store.IDsOf(ctx, s.store.Keys().AddressKey(address))
 	}
-	return s.store.IDsOf(ctx, key)
+	c, err := s.store.Contact(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if c.Permission == Deleted { // whoever came back since is not meant
+		return []int64{id}, nil
+	}
+	return s.store.IDsOf(ctx, c.AddressKey)
 }
 
 func (s *Service) erase(ctx context.Context, tx *store.Tx, a Actor, id int64, address store.Address, reason string) (Erased, error) {
@@ -110,16 +113,13 @@ func (s *Service) erase(ctx context.Context, tx *store.Tx, a Actor, id int64, ad
 	if c == nil {
 		return s.suppress(ctx, tx, a, address, reason, at)
 	}
+	if out.Verdict == NoChange {
+		return s.eraseAgain(ctx, tx, a, c, address, reason, at)
+	}
 	if err := s.purge(ctx, tx, c.AddressKey); err != nil {
 		return Erased{}, err
 	}
 	done := Erased{SubscriberID: c.SubscriberID}
-	if out.Verdict == NoChange {
-		if err := tx.SaveContact(ctx, c); err != nil { // guards against a confirmation at this moment
-			return done, err
-		}
-		return done, audit(ctx, tx, a, at, "erase", c.SubscriberID, "erased before; "+reason)
-	}
 	p, key, err := openCard(tx, c)
 	if err != nil {
 		return done, err
@@ -131,6 +131,29 @@ func (s *Service) erase(ctx context.Context, tx *store.Tx, a Actor, id int64, ad
 		return done, err
 	}
 	return done, audit(ctx, tx, a, at, "erase", c.SubscriberID, reason)
+}
+
+// eraseAgain takes away what waits beside a tombstone. Somebody who came back
+// under a card of their own keeps what belongs to that.
+func (s *Service) eraseAgain(ctx context.Context, tx *store.Tx, a Actor, c *store.Contact, address store.Address, reason string, at store.Micros) (Erased, error) {
+	done := Erased{SubscriberID: c.SubscriberID, Before: true}
+	if err := personal("the reason", reason, store.Person{Email: address.Canonical()}); err != nil {
+		return done, err
+	}
+	_, err := tx.Live(ctx, c.AddressKey)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		err = s.purge(ctx, tx, c.AddressKey)
+	case err == nil:
+		err = errors.Join(tx.DropTokens(ctx, c.SubscriberID, 0), tx.DropLetters(ctx, c.SubscriberID, 0))
+	}
+	if err != nil {
+		return done, err
+	}
+	if err := tx.SaveContact(ctx, c); err != nil { // guards against a confirmation at this moment
+		return done, err
+	}
+	return done, audit(ctx, tx, a, at, "erase", c.SubscriberID, "erased before; "+reason)
 }
 
 // purge removes what lies beside the cards of an address: links, letters in

@@ -130,5 +130,8 @@ func join(ctx context.Context, tx *store.Tx, c *store.Contact, listID int64, sta
 		return nil
 	}
 	m.Status, m.Since = status, at
+	if status == store.Subscribed {
+		m.LeftAt = 0
+	}
 	return tx.SaveMembership(ctx, m)
 }

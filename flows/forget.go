@@ -142,10 +142,10 @@ func (s *Service) backToBefore(ctx context.Context, tx *store.Tx, c *store.Conta
 		if m.Status != store.OnHold {
 			continue
 		}
-		if c.Permission == Confirmed {
+		if c.Permission == Confirmed && m.LeftAt == 0 {
 			err = tx.RemoveMembership(ctx, m)
 		} else {
-			m.Status, m.Since = store.Left, at
+			m.Leave(at)
 			err = tx.SaveMembership(ctx, m)
 		}
 		if err != nil {

@@ -266,8 +266,8 @@ func (im *importer) one(ctx context.Context, tx *store.Tx, it *item, t *tally) e
 func (im *importer) pending(ctx context.Context, tx *store.Tx, it *item, c *store.Contact, t *tally) error {
 	if c != nil {
 		if m, err := membership(ctx, tx, c.SubscriberID, im.list.ID); err != nil || m != nil {
-			if it.fate = unchanged; m != nil && m.Status == store.Left {
-				it.fate, it.why = refused, "left this list"
+			if it.fate = unchanged; m != nil && m.LeftAt != 0 {
+				it.fate, it.why = refused, "left this list: only the person's own confirmation brings them back"
 			}
 			return err
 		}
@@ -277,7 +277,7 @@ func (im *importer) pending(ctx context.Context, tx *store.Tx, it *item, c *stor
 		return err
 	}
 	in := signUp{SignUp: SignUp{Lang: it.person.Language, Client: Client{IP: it.signIP}}, person: it.person, address: it.address, list: im.list,
-		base: it.base, actor: im.a, by: im.a.Name}
+		base: it.base, actor: im.a, at: it.signedUp, note: "imported by " + im.a.Name}
 	sent, err := im.s.signUp(ctx, tx, in, c, out)
 	if err != nil {
 		return err
@@ -305,8 +305,8 @@ func (im *importer) known(ctx context.Context, tx *store.Tx, it *item, c *store.
 	if err != nil {
 		return err
 	}
-	if m != nil && m.Status == store.Left {
-		it.fate, it.why = refused, "left this list"
+	if m != nil && m.LeftAt != 0 {
+		it.fate, it.why = refused, "left this list: only the person's own confirmation brings them back"
 		return nil
 	}
 	onList := m != nil && m.Status == store.Subscribed
@@ -316,10 +316,10 @@ func (im *importer) known(ctx context.Context, tx *store.Tx, it *item, c *store.
 		return nil
 	}
 	it.fate = updated
-	at := store.At(im.s.now())
+	signedUp, confirmed := it.times(im.started)
 	signUp, confirm := it.acts(im.list.Name, im.a)
 	if out.Verdict == Move {
-		c.SignedUpAt, c.ConfirmedAt = it.times(im.started)
+		c.SignedUpAt, c.ConfirmedAt = signedUp, confirmed
 		c.Permission, c.ForgetAt = out.To, 0
 		if err := tx.AddEvidence(ctx, key, c, store.SignedUp, c.SignedUpAt, signUp); err != nil {
 			return err
@@ -327,14 +327,14 @@ func (im *importer) known(ctx context.Context, tx *store.Tx, it *item, c *store.
 		if err := tx.AddEvidence(ctx, key, c, store.Confirmation, c.ConfirmedAt, confirm); err != nil {
 			return err
 		}
-	} else if err := tx.AddEvidence(ctx, key, c, store.Addition, at, confirm); err != nil {
+	} else if err := tx.AddEvidence(ctx, key, c, store.Addition, confirmed, confirm); err != nil {
 		return err
 	}
 	if !onList {
 		if err := cancelWaiting(ctx, tx, c.SubscriberID, im.list.ID); err != nil {
 			return err
 		}
-		if err := join(ctx, tx, c, im.list.ID, store.Subscribed, at); err != nil {
+		if err := join(ctx, tx, c, im.list.ID, store.Subscribed, confirmed); err != nil {
 			return err
 		}
 	}

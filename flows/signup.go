@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"kartotek/flows/lang"
 	"kartotek/flows/letters"
@@ -89,6 +90,8 @@ type signUp struct {
 	base    store.Contact // what a new card starts with
 	actor   Actor
 	by      string
+	at      time.Time // when the person signed up elsewhere; zero means here and now
+	note    string
 }
 
 // signUp does what the table's column "sign up" says, in a transaction. It
@@ -103,17 +106,20 @@ func (s *Service) signUp(ctx context.Context, tx *store.Tx, in signUp, c *store.
 	}
 	now := s.now()
 	at := store.At(now)
+	if !in.at.IsZero() {
+		at = store.At(in.at)
+	}
 	known := c != nil
 	if !known {
 		base := in.base
 		c = &base
-		c.Permission, c.SignedUpAt, c.LastSeenAt = out.To, at, at
+		c.Permission, c.SignedUpAt, c.LastSeenAt = out.To, at, store.At(now)
 		startRating(c, 0, at)
 		if c.SubscriberID, err = tx.NextIDs(ctx, "contacts", 1); err != nil {
 			return false, err
 		}
 	}
-	mail := &confirmation{To: in.address, Contact: c, List: in.list, Purpose: letters.SignUp, Lang: in.Lang, Notice: in.Notice}
+	mail := &confirmation{To: in.address, Contact: c, List: in.list, Purpose: letters.SignUp, Lang: in.Lang, Notice: in.Notice, SignedUp: in.at}
 	if out.Verdict == Beside {
 		mail.Purpose = letters.Resubscribe
 		mail.Data = store.TokenData{Address: in.address.Canonical(), Resubscribe: true, Asked: "asked on the sign-up form", By: in.by, IP: in.Client.IP, UserAgent: in.Client.UserAgent}
@@ -137,8 +143,11 @@ func (s *Service) signUp(ctx context.Context, tx *store.Tx, in signUp, c *store.
 	if err != nil {
 		return false, err
 	}
-	if err := tx.AddEvidence(ctx, key, c, store.SignedUp, at, store.EvidenceAct{IP: in.Client.IP, UserAgent: oneLine(in.Client.UserAgent, 300),
-		Notice: mail.NoticeID, MessageID: mail.Data.MessageID, List: in.list.Name, By: in.by}); err != nil {
+	act := store.EvidenceAct{IP: in.Client.IP, UserAgent: oneLine(in.Client.UserAgent, 300), List: in.list.Name, By: in.by, Note: in.note}
+	if in.Agreed { // who signed up elsewhere has not seen our notice yet
+		act.Notice, act.MessageID = mail.NoticeID, mail.Data.MessageID
+	}
+	if err := tx.AddEvidence(ctx, key, c, store.SignedUp, at, act); err != nil {
 		return false, err
 	}
 	if out.Verdict == Move {
@@ -147,13 +156,13 @@ func (s *Service) signUp(ctx context.Context, tx *store.Tx, in signUp, c *store.
 	if c.Permission == Pending {
 		c.ForgetAt = store.At(now.Add(ConfirmWithin))
 	}
-	if err := joinPending(ctx, tx, c, in.list.ID, at); err != nil {
+	if err := joinPending(ctx, tx, c, in.list.ID, store.At(now)); err != nil {
 		return false, err
 	}
 	if err := tx.SaveContact(ctx, c); err != nil {
 		return false, err
 	}
-	return true, audit(ctx, tx, in.actor, at, "sign up", c.SubscriberID, "")
+	return true, audit(ctx, tx, in.actor, store.At(now), "sign up", c.SubscriberID, "")
 }
 
 // joinPending waits on a list for the click, unless the contact is on it.

@@ -260,6 +260,7 @@ type Resubscription struct {
 type Erased struct {
 	SubscriberID int64  `json:"subscriber_id"`
 	Suppressed   bool   `json:"suppressed"` // nobody was known by the address: only its key is kept
+	Before       bool   `json:"erased_before,omitempty"`
 	Files        int    `json:"export_files_removed"`
 	Remnant      string `json:"remnant,omitempty"` // what could not be wiped at once, and when it will be
 }

@@ -64,7 +64,7 @@ func (s *Service) leave(ctx context.Context, tx *store.Tx, c *store.Contact, lis
 		case listID != 0 && m.ListID != listID:
 			remain++
 		default:
-			m.Status, m.Since = store.Left, at
+			m.Leave(at)
 			if err := tx.SaveMembership(ctx, m); err != nil {
 				return err
 			}

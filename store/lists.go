@@ -54,9 +54,14 @@ type Membership struct {
 	List         string
 	Status       string
 	Since        Micros
+	LeftAt       Micros // when the person last left it and has not confirmed since; 0 when they never did
 
 	before string
 }
+
+// Leave ends a subscription; a later sign-up that isn't confirmed does not
+// make it forgotten.
+func (m *Membership) Leave(at Micros) { m.Status, m.Since, m.LeftAt = Left, at, at }
 
 // Memberships reads the lists of some contacts.
 func (q queries) Memberships(ctx context.Context, ids ...int64) (map[int64][]*Membership, error) {
@@ -72,14 +77,14 @@ func (q queries) Memberships(ctx context.Context, ids ...int64) (map[int64][]*Me
 		err := q.each(ctx, func(rows *sql.Rows) error {
 			m := &Membership{}
 			var status int
-			if err := rows.Scan(&m.SubscriberID, &m.ListID, &m.List, &status, &m.Since); err != nil {
+			if err := rows.Scan(&m.SubscriberID, &m.ListID, &m.List, &status, &m.Since, &m.LeftAt); err != nil {
 				return err
 			}
 			m.Status = statusNames[status]
 			m.before = m.Status
 			out[m.SubscriberID] = append(out[m.SubscriberID], m)
 			return nil
-		}, `SELECT m.subscriber_id, m.list_id, l.name, m.status, m.since FROM memberships m JOIN lists l ON l.list_id = m.list_id
+		}, `SELECT m.subscriber_id, m.list_id, l.name, m.status, m.since, m.left_at FROM memberships m JOIN lists l ON l.list_id = m.list_id
  WHERE m.subscriber_id IN (`+marks+`) ORDER BY m.subscriber_id, m.list_id`, args...)
 		if err != nil {
 			return nil, err
@@ -101,8 +106,8 @@ func (tx *Tx) AddMembership(ctx context.Context, c *Contact, m *Membership) erro
 
 // SaveMembership writes a changed status; the contact's version guards it.
 func (tx *Tx) SaveMembership(ctx context.Context, m *Membership) error {
-	err := tx.one(ctx, `UPDATE memberships SET status = ?, since = ? WHERE subscriber_id = ? AND list_id = ?`,
-		statusCodes[m.Status], m.Since, m.SubscriberID, m.ListID)
+	err := tx.one(ctx, `UPDATE memberships SET status = ?, since = ?, left_at = ? WHERE subscriber_id = ? AND list_id = ?`,
+		statusCodes[m.Status], m.Since, m.LeftAt, m.SubscriberID, m.ListID)
 	if err == nil {
 		tx.add(listCounter(m.ListID, m.before), -1)
 		tx.add(listCounter(m.ListID, m.Status), 1)

@@ -58,6 +58,7 @@ CREATE TABLE IF NOT EXISTS memberships (
   list_id BIGINT NOT NULL,
   status SMALLINT NOT NULL,
   since BIGINT NOT NULL,
+  left_at BIGINT NOT NULL DEFAULT 0,
   last_seen_at BIGINT NOT NULL,
   PRIMARY KEY (subscriber_id, list_id)
 ) {{clustered}};
