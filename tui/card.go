@@ -160,6 +160,9 @@ func (c *card) build(w int) []string {
 		lines = append(lines, v.tombstone(d)...)
 	} else {
 		lines = append(lines, v.parts(d)...)
+		if rated := v.rated(d); rated != nil {
+			lines = append(append(lines, ""), rated...)
+		}
 		lines = append(append(lines, ""), v.lists(d.Card)...)
 	}
 	lines = append(append(lines, ""), v.timeline(d)...)

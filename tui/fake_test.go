@@ -202,9 +202,17 @@ func (d *fakeDesk) Open(_ context.Context, _ flows.Actor, id int64, given *flows
 	}
 	out.FirstName, out.LastName, out.Language, out.Position = "Søren 宝", "Åkerblom-Müller", "da", "Aarhus, Denmark"
 	out.Own = []flows.Field{{Name: "Customer number", Value: "K-20114"}, {Name: "Birthday", Value: "4 March"}, {Name: "Shoe size", Value: "42"}}
-	out.Opens, out.Clicks, out.Updates = 1284, 96, 3
+	out.Opens, out.Clicks, out.Updates, out.RatingUntil = 1284, 96, 3, ptr(today.AddDate(0, 2, 5))
+	for i := range int64(26) {
+		w := flows.Week{Start: time.Date(2026, 6, 15, 0, 0, 0, 0, time.UTC).AddDate(0, 0, int(i-25)*7)}
+		if d.n > 30 && id%10 == 0 { // the others have done nothing yet
+			w.Opens, w.Clicks = max(0, i*i%13-4), max(0, i%5-3)
+		}
+		out.Weeks = append(out.Weeks, w)
+	}
 	if d.hostile {
-		out.FirstName, out.LastName, out.Position = evil, strings.Repeat("Long ", 2000), evil
+		out.FirstName, out.LastName, out.Position, out.Rating = evil, strings.Repeat("Long ", 2000), evil, ptr(evil)
+		out.Weeks[3].Opens, out.Weeks[25].Clicks = 1<<62, -5
 		out.Own = []flows.Field{{Name: evil, Value: evil}, {Name: "Notes", Value: strings.Repeat("0123456789", 30)}}
 		out.Timeline[0] = flows.Event{At: signed, Kind: evil, List: evil, IP: evil, Agent: evil, Notice: evil, Note: evil, By: evil}
 	}
