@@ -238,8 +238,9 @@ func (sh *shell) tell(title, words, value string) tea.Cmd {
 		}
 		return out
 	}}
-	p.keys = []action{{Key: "y", Label: "copy", Do: func() tea.Cmd {
+	copied := action{Key: "y", Label: "copy", Do: func() tea.Cmd {
 		return tea.Batch(tea.SetClipboard(value), sh.say(done, "copied, if the terminal allows it"))
-	}}}
+	}}
+	p.keys = func() []action { return []action{copied} }
 	return sh.open(p)
 }

@@ -14,6 +14,7 @@ type Desk interface {
 	Lists(ctx context.Context) ([]flows.List, error)
 	Counts(ctx context.Context) (flows.Counts, error)
 	Outbox(ctx context.Context, who flows.Actor, state string, after int64, limit int) ([]flows.Letter, error)
+	Overview(ctx context.Context, who flows.Actor) (flows.Overview, error)
 	Mailbox(ctx context.Context, who flows.Actor, limit int) ([]flows.Mail, error)
 	Mail(ctx context.Context, who flows.Actor, number int64) (flows.Mail, error)
 
@@ -27,9 +28,16 @@ type Desk interface {
 	Import(ctx context.Context, who flows.Actor, path string, o flows.ImportOptions, progress func(flows.ImportProgress)) (flows.ImportResult, error)
 	Sample(ctx context.Context, who flows.Actor, n int, progress func(flows.ImportProgress)) (flows.ImportResult, error)
 
+	Retry(ctx context.Context, who flows.Actor, id int64) (flows.Letter, error)
+	Hold(ctx context.Context, who flows.Actor, id int64) (flows.Letter, error)
+	Release(ctx context.Context, who flows.Actor, id int64) (flows.Letter, error)
+	Drop(ctx context.Context, who flows.Actor, id int64, reason string) error
+
 	// Why says in a few words why an act ("unsubscribe", "erase",
 	// "resubscribe", "export", "freeze", "correct") is not to be had on a card; "" when it is.
 	Why(who flows.Actor, act string, card flows.Card) string
+	// WhyLetter says the same of an act (flows.ActRetry …) on a letter.
+	WhyLetter(who flows.Actor, act string, l flows.Letter) string
 }
 
 // Options says what the console works on and what its frame shows.

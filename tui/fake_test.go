@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -28,6 +29,7 @@ type fakeDesk struct {
 	did     []string // the acts that arrived
 	mails   []flows.Mail
 	outbox  []flows.Letter
+	queued  int64         // letters that wait beyond those in outbox
 	pace    time.Duration // between the steps of long work
 }
 
@@ -256,6 +258,76 @@ func (d *fakeDesk) Outbox(_ context.Context, _ flows.Actor, state string, after 
 	return out, nil
 }
 
+func (d *fakeDesk) Overview(context.Context, flows.Actor) (flows.Overview, error) {
+	if err := d.begin(""); err != nil {
+		return flows.Overview{}, err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var o flows.Overview
+	for _, l := range d.outbox {
+		switch l.State {
+		case "held":
+			o.LettersHeld++
+		case "due", "sending", "deferred":
+			o.LettersOpen++
+		}
+	}
+	o.LettersOpen += d.queued
+	o.Days = []flows.DayNumbers{{Delivered: d.n / 8, Refused: d.n / 400}}
+	return o, nil
+}
+
+// letterAct does an act on a letter, as far as a fake needs to.
+func (d *fakeDesk) letterAct(what string, id int64, state string) (flows.Letter, error) {
+	if err := d.begin(fmt.Sprintf("%s %d", what, id)); err != nil {
+		return flows.Letter{}, err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for i := range d.outbox {
+		if d.outbox[i].ID == id {
+			d.outbox[i].State, d.outbox[i].Due = state, ptr(today)
+			return d.outbox[i], nil
+		}
+	}
+	return flows.Letter{}, flows.ErrNotFound
+}
+
+func (d *fakeDesk) Retry(_ context.Context, _ flows.Actor, id int64) (flows.Letter, error) {
+	return d.letterAct("retry", id, "due")
+}
+
+func (d *fakeDesk) Hold(_ context.Context, _ flows.Actor, id int64) (flows.Letter, error) {
+	return d.letterAct("hold", id, "held")
+}
+
+func (d *fakeDesk) Release(_ context.Context, _ flows.Actor, id int64) (flows.Letter, error) {
+	return d.letterAct("release", id, "due")
+}
+
+func (d *fakeDesk) Drop(_ context.Context, _ flows.Actor, id int64, reason string) error {
+	if err := d.begin(fmt.Sprintf("drop %d %q", id, reason)); err != nil {
+		return err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.outbox = slices.DeleteFunc(d.outbox, func(l flows.Letter) bool { return l.ID == id })
+	return nil
+}
+
+func (d *fakeDesk) WhyLetter(_ flows.Actor, act string, l flows.Letter) string {
+	switch {
+	case act == flows.ActRetry && l.State != "deferred":
+		return "it is not deferred"
+	case act == flows.ActDrop && l.State == "delivered":
+		return "it was handed over to the next server"
+	case act == flows.ActHold && l.State != "due" && l.State != "deferred":
+		return "it does not wait"
+	}
+	return ""
+}
+
 func (d *fakeDesk) Mailbox(context.Context, flows.Actor, int) ([]flows.Mail, error) {
 	if err := d.begin(""); err != nil {
 		return nil, err
@@ -411,7 +483,7 @@ func (d *fakeDesk) withMail() *fakeDesk {
 	for i := range int64(30) {
 		l := flows.Letter{
 			ID: 130 - i, SubscriberID: 1030 - i, Kind: "confirmation", ToMasked: "mar**.******@example.dk", Created: today.Add(-time.Duration(i) * time.Hour),
-			State: []string{"due", "sending", "deferred", "refused", "delivered"}[min(i, 4+i%2*0)],
+			State: []string{"due", "sending", "deferred", "refused", "held", "delivered"}[min(i, 5)],
 		}
 		switch l.State {
 		case "due":

@@ -121,7 +121,7 @@ func (f *form) key(msg tea.KeyPressMsg) tea.Cmd {
 			f.button = (f.button + step + len(f.labels)) % len(f.labels)
 			return nil
 		}
-		if c := &f.fields[f.focus]; c.input == nil {
+		if c := &f.fields[f.focus]; c.input == nil && (key != "h" && key != "l" || !c.jump(key)) {
 			c.picked = (c.picked + step + len(c.options)) % len(c.options)
 			return nil
 		}
@@ -134,15 +134,16 @@ func (f *form) key(msg tea.KeyPressMsg) tea.Cmd {
 	return f.feed(msg)
 }
 
-// jump goes to the next option that begins with a letter.
-func (fd *field) jump(letter string) {
+// jump goes to the next option that begins with a letter, if there is one.
+func (fd *field) jump(letter string) bool {
 	for i := range fd.options {
 		j := (fd.picked + 1 + i) % len(fd.options)
 		if strings.HasPrefix(strings.ToLower(fd.options[j]), letter) {
 			fd.picked = j
-			return
+			return true
 		}
 	}
+	return false
 }
 
 func (f *form) enter(onButtons bool) tea.Cmd {

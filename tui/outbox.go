@@ -2,6 +2,7 @@ package tui
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -15,19 +16,25 @@ import (
 const letterPage = 100
 
 // outbox is the screen of the letters that leave: which are due, which were
-// put off and why, which were refused, which are there.
+// put off and why, which were refused, which are there; and what can be done
+// with one (outboxacts.go).
 type outbox struct {
 	base
 	letters []flows.Letter
 	loaded  bool
 	all     bool // no older letters are left
-	state   int
+	state   string
+	engine  engine
 	list    cursor
 	grid    *grid[flows.Letter]
+	head    int // lines above the grid's first row
+
+	open    flows.Letter // the one in the details
+	details *pager
 }
 
 // states are those that the outbox can be narrowed to; "" is all.
-var states = []string{"", "due", "sending", "deferred", "refused", "delivered"}
+var states = []string{"", "due", "sending", "deferred", "held", "refused", "delivered"}
 
 func newOutbox(sh *shell) screen { return &outbox{base: newBase(sh), grid: newLetterGrid(sh)} }
 
@@ -54,38 +61,47 @@ func (o *outbox) actions() []action {
 		return ""
 	}
 	table := []action{
-		{Key: "enter", Label: "open the card", Why: here, Do: func() tea.Cmd {
-			return o.sh.push(newCard(o.sh, flows.Card{SubscriberID: o.letters[o.list.cur].SubscriberID}, nil))
-		}},
-		{Key: "f", Label: "which: " + o.stateWord(), Do: func() tea.Cmd {
-			o.state = (o.state + 1) % len(states)
-			o.letters, o.loaded, o.list = nil, false, cursor{}
-			return o.refresh()
-		}},
+		{Key: "enter", Label: "details", Why: here, Do: func() tea.Cmd { return o.show(o.letters[o.list.cur]) }},
+		{Key: "f", Label: "filter", Do: o.askFilter},
 	}
+	table = append(table, o.letterActs(o.letter)...)
+	table = append(table, action{Key: "F", Label: "clear the filter", Quiet: o.state == "", Why: func() string {
+		if o.state == "" {
+			return "no filter is set"
+		}
+		return ""
+	}, Do: func() tea.Cmd { return o.only("") }})
 	return append(table, moves(o.step, func() int { return max(1, o.list.rows-1) },
 		func() tea.Cmd { return o.step(-o.list.len) },
 		func() tea.Cmd { return o.step(o.list.len) })...)
 }
 
-func (o *outbox) stateWord() string {
-	if o.state == 0 {
-		return "all"
+// letter is the one under the cursor.
+func (o *outbox) letter() (flows.Letter, bool) {
+	if o.list.cur >= len(o.letters) {
+		return flows.Letter{}, false
 	}
-	return states[o.state]
+	return o.letters[o.list.cur], true
 }
 
-func (o *outbox) enter() tea.Cmd { return o.refresh() }
+func (o *outbox) enter() tea.Cmd { return tea.Batch(o.refresh(), o.count()) }
 
 func (o *outbox) poll(shown bool) tea.Cmd {
-	if !shown || o.box.busy("page") || o.list.top > 0 || len(o.letters) > letterPage {
+	if !shown {
 		return nil
 	}
-	return o.refresh()
+	var cmds []tea.Cmd
+	if !o.box.busy("engine") {
+		cmds = append(cmds, o.count())
+	}
+	if !o.box.busy("page") && o.list.top == 0 && len(o.letters) <= letterPage {
+		cmds = append(cmds, o.refresh())
+	}
+	return tea.Batch(cmds...)
 }
 
 func (o *outbox) fetch(after int64, then func([]flows.Letter)) tea.Cmd {
-	state := states[o.state]
+	state := o.state
 	return read(o.sh, o.box, "page", func(ctx context.Context) ([]flows.Letter, error) {
 		return o.sh.Desk.Outbox(ctx, o.sh.Actor, state, after, letterPage)
 	}, func(l []flows.Letter, err error) tea.Cmd {
@@ -102,8 +118,20 @@ func (o *outbox) fetch(after int64, then func([]flows.Letter)) tea.Cmd {
 	})
 }
 
+// refresh fetches the newest letters. The cursor stays on its letter, unless
+// it rests on the newest: what is acted on is what is read.
 func (o *outbox) refresh() tea.Cmd {
 	return o.fetch(0, func(l []flows.Letter) {
+		at := -1
+		if now, ok := o.letter(); ok && o.list.cur > 0 {
+			at = slices.IndexFunc(l, func(x flows.Letter) bool { return x.ID == now.ID })
+		}
+		if at >= 0 {
+			o.list.cur = at
+		}
+		if at := slices.IndexFunc(l, func(x flows.Letter) bool { return x.ID == o.open.ID }); at >= 0 {
+			o.open = l[at]
+		}
 		o.letters = l
 		o.list.show(len(l), o.list.rows)
 	})
@@ -121,7 +149,9 @@ func (o *outbox) step(n int) tea.Cmd {
 func (o *outbox) wheel(n int) tea.Cmd { return o.step(n) }
 
 func (o *outbox) click(_, y int) tea.Cmd {
-	o.list.click(y, 1)
+	if o.list.click(y, o.head) {
+		return o.show(o.letters[o.list.cur])
+	}
 	return nil
 }
 
@@ -134,6 +164,10 @@ func letterState(t *theme, state string) (string, lipgloss.Style) {
 		return "▸ sending", t.accent
 	case "deferred":
 		return "◑ deferred", t.warn
+	case "held":
+		return "■ held", t.warn
+	case "waiting":
+		return "◔ waiting", t.warn
 	case "refused":
 		return "✕ refused", t.bad
 	case "delivered":
@@ -156,7 +190,7 @@ func newLetterGrid(sh *shell) *grid[flows.Letter] {
 
 func cellNextTry(k ink, l *flows.Letter) (string, lipgloss.Style) {
 	switch {
-	case l.Due == nil || l.State == "delivered" || l.State == "refused":
+	case l.Due == nil || l.State == "delivered" || l.State == "refused" || l.State == "held":
 		return "", k.dim
 	case !l.Due.After(k.now):
 		return "now", k.dim
@@ -166,6 +200,12 @@ func cellNextTry(k ink, l *flows.Letter) (string, lipgloss.Style) {
 }
 
 func (o *outbox) draw(w, h int) []string {
+	above := []string{o.engine.line(o.sh, w)}
+	if o.state != "" {
+		above = append(above, o.onlyChip())
+	}
+	o.head = len(above) + 1
+	h -= len(above)
 	o.list.show(len(o.letters), h-3)
 	out := o.grid.draw(w, h-2, o.list.top, o.list.cur, func(i int) (*flows.Letter, bool) {
 		if i < 0 || i >= len(o.letters) {
@@ -175,9 +215,10 @@ func (o *outbox) draw(w, h int) []string {
 	})
 	if len(o.letters) == 0 {
 		out[min(2, len(out)-1)] = o.nothing()
-		return out
+		return append(above, out...)
 	}
-	return append(out, o.sh.theme.faint.Render("  "+strings.Repeat("─", w-4)), o.foot(w))
+	out = append(out, o.sh.theme.faint.Render("  "+strings.Repeat("─", w-4)), o.foot(w))
+	return append(above, out...)
 }
 
 // foot tells all of the letter under the cursor.
@@ -198,8 +239,8 @@ func (o *outbox) foot(w int) string {
 func (o *outbox) nothing() string {
 	t := o.sh.theme
 	switch {
-	case o.loaded && o.state > 0:
-		return t.dim.Render("  No letter is " + o.stateWord() + ".  f shows others.")
+	case o.loaded && o.state != "":
+		return t.dim.Render("  No letter is " + o.state + ". F shows all.")
 	case o.loaded:
 		return t.dim.Render("  No letter has been written yet. Confirmation mails show here on their way out.")
 	case o.sh.line.lost:

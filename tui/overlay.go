@@ -42,8 +42,8 @@ type pager struct {
 	sh    *shell
 	title string
 	lines func(w int) []string
-	keys  []action
-	plain bool // leave the mouse to the terminal
+	keys  func() []action // nil for none but those that scroll and close
+	plain bool            // leave the mouse to the terminal
 	top   int
 	rows  int // that fitted when it was last drawn
 	all   int
@@ -54,7 +54,7 @@ func (p *pager) update(msg tea.Msg) tea.Cmd {
 	case wheelMsg:
 		p.scroll(int(msg))
 	case tea.KeyPressMsg:
-		table := append(p.keys[:len(p.keys):len(p.keys)], moves(
+		table := append(p.table(), moves(
 			func(n int) tea.Cmd { p.scroll(n); return nil },
 			func() int { return max(1, p.rows-1) },
 			func() tea.Cmd { p.top = 0; return nil },
@@ -70,6 +70,13 @@ func (p *pager) update(msg tea.Msg) tea.Cmd {
 	return nil
 }
 
+func (p *pager) table() []action {
+	if p.keys == nil {
+		return nil
+	}
+	return p.keys()
+}
+
 func (p *pager) scroll(n int) { p.top = max(0, min(p.top+n, p.all-p.rows)) }
 
 func (p *pager) draw(w, h int) drawn {
@@ -78,14 +85,15 @@ func (p *pager) draw(w, h int) drawn {
 	lines := p.lines(inner)
 	p.all, p.rows = len(lines), min(len(lines), h-6)
 	p.scroll(0)
-	end := "esc back"
+	end := ""
+	for _, a := range p.table() {
+		end += p.sh.helpWord(a) + "   "
+	}
 	if p.all > p.rows {
-		end = "↑ ↓ scroll   " + end
+		end += t.dim.Render("↑ ↓ scroll   ")
 	}
-	for _, a := range p.keys {
-		end = a.keys(false) + " " + a.Label + "   " + end
-	}
-	shown := append(lines[p.top:p.top+p.rows:p.top+p.rows], "", t.dim.Render(end))
+	end += t.accent.Render("esc") + t.dim.Render(" back")
+	shown := append(lines[p.top:p.top+p.rows:p.top+p.rows], "", fit(end, min(inner, lipgloss.Width(end))))
 	d := boxed(t, t.accent, p.title, shown, inner, w, h)
 	d.unhand = p.plain
 	return d
