@@ -6,9 +6,11 @@ import (
 	"io/fs"
 	"net"
 	"net/netip"
+	"net/url"
 	"os"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/adrg/xdg"
@@ -20,6 +22,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"kartotek/flows/letters"
+	"kartotek/store"
 )
 
 const defaultWeb = "127.0.0.1:8425"
@@ -64,7 +67,11 @@ func (a *app) configure(flags *pflag.FlagSet) error {
 	a.set = settings{Store: k.String("store"), Keys: k.String("keys"), JSON: k.Bool("json"), As: k.String("as"), Web: k.String("web"),
 		PublicURL: strings.TrimRight(k.String("public-url"), "/"), Mail: k.String("mail"), Company: k.String("company"),
 		From: letters.Sender{Name: k.String("from-name"), Address: k.String("from")}}
-	for _, p := range k.Strings("trusted-proxies") {
+	proxies := k.Strings("trusted-proxies")
+	if len(proxies) == 0 { // the environment has one text
+		proxies = strings.FieldsFunc(k.String("trusted-proxies"), func(r rune) bool { return r == ',' || r == ' ' })
+	}
+	for _, p := range proxies {
 		prefix, err := netip.ParsePrefix(p)
 		if err != nil {
 			return usageError{fmt.Errorf("trusted-proxies takes networks such as 10.0.0.0/8, not %q", p)}
@@ -115,6 +122,16 @@ func (s *settings) defaults() error {
 	if _, _, err := net.SplitHostPort(s.Web); err != nil {
 		return usageError{fmt.Errorf("--web takes HOST:PORT, such as %s", defaultWeb)}
 	}
+	if s.From.Address != "" {
+		if _, err := store.ParseAddress(s.From.Address); err != nil {
+			return usageError{errors.New("from takes the address that letters come from, such as news@your.domain")}
+		}
+	}
+	if s.PublicURL != "" {
+		if u, err := url.Parse(s.PublicURL); err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+			return usageError{errors.New("--public-url takes an address such as https://consent.your.domain")}
+		}
+	}
 	if s.Mail != "" && s.Mail != routeCapture && s.From.Address == "" {
 		return usageError{errors.New("mail that leaves needs a sender: set from = \"news@your.domain\" in the configuration, or KARTOTEK_FROM")}
 	}
@@ -123,6 +140,10 @@ func (s *settings) defaults() error {
 		if u, err := user.Current(); err == nil && u.Username != "" {
 			s.As = u.Username
 		}
+	}
+	// These names stand for those who are not staff, in evidence and audit.
+	if s.As = clean(strings.TrimSpace(s.As)); len(s.As) > 60 || slices.Contains([]string{"", "contact", "clock"}, strings.ToLower(s.As)) {
+		return usageError{errors.New("--as takes the name of who is acting, at most 60 characters, and not contact or clock")}
 	}
 	return nil
 }

@@ -28,7 +28,7 @@ func (a *app) console(ctx context.Context) error {
 		o.Word = a.keyWord()
 	}
 	if e.web == nil {
-		o.WebNote = fmt.Sprintf("another process serves the web pages on %s", a.set.Web)
+		o.WebNote = fmt.Sprintf("%s is taken: unless a Kartotek on this store serves its web pages there, start with another --web", a.set.Web)
 	}
 	return errors.Join(tui.Run(ctx, o, a.in, a.out), e.end())
 }

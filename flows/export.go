@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -88,7 +89,7 @@ func (s *Service) Export(ctx context.Context, a Actor, target string, given *Giv
 		return Exported{}, err
 	}
 	if out == "" {
-		name := fmt.Sprintf("%s%d-%s.%s", exportPrefix, card.SubscriberID, s.now().UTC().Format("20060102T150405.000"), format)
+		name := fmt.Sprintf("%s%d-%s-%s.%s", exportPrefix, card.SubscriberID, s.now().UTC().Format("20060102T150405"), rand.Text()[:6], format)
 		out = filepath.Join(s.cfg.Exports, name)
 		if err := os.MkdirAll(s.cfg.Exports, 0o700); err != nil {
 			return Exported{}, fmt.Errorf("making the exports directory: %w", err)

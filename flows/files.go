@@ -19,6 +19,12 @@ const exportPrefix = "contact-"
 // writeFile writes a whole file of mode 0600, or none: it appears under its
 // name when it is complete and on disk.
 func writeFile(path string, write func(io.Writer) error) (size int64, err error) {
+	switch _, err := os.Lstat(path); {
+	case err == nil: // whatever it is, a file, a link or a device, it isn't ours to replace
+		return 0, refuse("%s is there already: name another file, or remove it first", path)
+	case !errors.Is(err, fs.ErrNotExist):
+		return 0, err
+	}
 	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.tmp") // mode 0600
 	if err != nil {
 		return 0, err
@@ -36,7 +42,10 @@ func writeFile(path string, write func(io.Writer) error) (size int64, err error)
 	if err = errors.Join(err, f.Close()); err != nil {
 		return 0, err
 	}
-	return info.Size(), os.Rename(f.Name(), path)
+	if err = os.Link(f.Name(), path); err != nil { // unlike a rename it replaces nothing
+		return 0, err
+	}
+	return info.Size(), os.Remove(f.Name())
 }
 
 // dropExports removes the exported files of some cards.

@@ -54,12 +54,28 @@ func (s *Service) Import(ctx context.Context, a Actor, path string, o ImportOpti
 	switch {
 	case err != nil && im.next == 0:
 		return im.res, err
+	case errors.Is(err, context.Canceled):
+		im.res.Stopped = im.next
+		return im.res, &interrupted{im.next}
 	case err != nil:
 		im.res.Stopped = im.next
 		return im.res, fmt.Errorf("the import stopped at line %d; every line before it is done, and it can simply be run again: %w", im.next, err)
 	}
 	return im.res, nil
 }
+
+// interrupted is an import that was stopped on purpose.
+type interrupted struct{ line int64 }
+
+func (e *interrupted) Error() string {
+	return fmt.Sprintf("the import was interrupted at line %d; every line before it is done, and it can simply be run again", e.line)
+}
+
+// Unwrap makes it a context.Canceled.
+func (e *interrupted) Unwrap() error { return context.Canceled }
+
+// errDryRun undoes a chunk that was done to see what it does.
+var errDryRun = errors.New("dry run")
 
 // importer is one import under way.
 type importer struct {
@@ -73,6 +89,7 @@ type importer struct {
 	progress func(ImportProgress)
 	report   *report
 	ids      idBlock
+	seen     map[uint64]struct{} // of a dry run
 	res      ImportResult
 	next     int64 // the line that follows the last chunk that is done
 }
@@ -102,7 +119,7 @@ func (im *importer) prepareList(ctx context.Context) error {
 	if _, line, err := im.s.store.ImportStopped(ctx, im.fileKey); err == nil {
 		im.res.Earlier = line
 	}
-	l, err := im.s.store.ListByName(ctx, im.o.List)
+	l, err := findList(ctx, im.s.store, im.o.List)
 	if err == nil {
 		im.list = l
 		return nil
@@ -232,18 +249,23 @@ func keysOf(items []*item) [][]byte {
 func (im *importer) write(ctx context.Context, items []*item) error {
 	var tally tally
 	if im.o.DryRun {
-		states, err := im.s.store.Known(ctx, keysOf(items))
-		if err != nil {
-			return err
-		}
-		tally = im.dry(items, states)
-	} else if err := im.s.store.InTx(ctx, func(tx *store.Tx) error {
+		im.again(items)
+	}
+	if err := im.s.store.InTx(ctx, func(tx *store.Tx) (err error) {
 		tally.reset()
+		if im.o.DryRun && im.res.NewList {
+			if im.list, err = im.s.addList(ctx, tx, im.a, im.o.List); err != nil {
+				return err
+			}
+		}
 		if err := im.apply(ctx, tx, items, &tally); err != nil {
 			return err
 		}
+		if im.o.DryRun {
+			return errDryRun
+		}
 		return tx.SetImport(ctx, im.fileKey, im.started, int64(items[len(items)-1].line))
-	}); err != nil {
+	}); err != nil && !errors.Is(err, errDryRun) {
 		return err
 	}
 	if err := im.report.add(items); err != nil {
@@ -256,7 +278,7 @@ func (im *importer) write(ctx context.Context, items []*item) error {
 	im.res.Refused += tally[refused]
 	im.res.Invalid += tally[invalid]
 	im.next = int64(items[len(items)-1].line) + 1
-	if tally[mailed] > 0 {
+	if tally[mailed] > 0 && !im.o.DryRun {
 		im.s.wake()
 	}
 	if im.progress != nil {
@@ -264,6 +286,24 @@ func (im *importer) write(ctx context.Context, items []*item) error {
 		im.progress(ImportProgress{Done: done, Total: total, Read: im.res.Read})
 	}
 	return nil
+}
+
+// again marks the addresses that an earlier chunk of a dry run, undone since,
+// would have added. Eight bytes of a keyed hash tell them apart well enough.
+func (im *importer) again(items []*item) {
+	if im.seen == nil {
+		im.seen = map[uint64]struct{}{}
+	}
+	for _, it := range items {
+		if it.problem == "" {
+			_, it.again = im.seen[binary.BigEndian.Uint64(it.key)]
+		}
+	}
+	for _, it := range items {
+		if it.problem == "" {
+			im.seen[binary.BigEndian.Uint64(it.key)] = struct{}{}
+		}
+	}
 }
 
 // end writes the audit row, and gives back the ids that were not needed.

@@ -34,6 +34,7 @@ func (t *tally) reset() { *t = tally{} }
 // item is a row on its way into the store.
 type item struct {
 	line     int
+	again    bool   // in a dry run: it would have been added further up
 	problem  string // why it is invalid
 	fate     fate
 	why      string // why it was refused
@@ -146,31 +147,6 @@ func (s *Service) prepareNew(it *item, id int64, list store.List, imported store
 	return nil
 }
 
-// dry counts what a chunk would do, and changes nothing.
-func (im *importer) dry(items []*item, states map[string]store.KnownState) tally {
-	var t tally
-	for _, it := range items {
-		switch state, there := states[string(it.key)]; {
-		case it.problem != "":
-			it.fate = invalid
-		case !there:
-			it.fate = added
-			states[string(it.key)] = store.KnownState{Permission: Confirmed}
-		default:
-			c := &store.Contact{Permission: state.Permission}
-			if state.Withdrawn {
-				c.WithdrawnAt = 1
-			}
-			it.fate = unchanged
-			if table[stateOf(c)][ActImport].Verdict == Refused {
-				it.fate, it.why = refused, whyRefused(c)
-			}
-		}
-		t[it.fate]++
-	}
-	return t
-}
-
 func whyRefused(c *store.Contact) string {
 	switch {
 	case c.Frozen:
@@ -195,6 +171,9 @@ func (im *importer) apply(ctx context.Context, tx *store.Tx, items []*item, t *t
 		case it.problem != "":
 			it.fate = invalid
 			t[invalid]++
+		case it.again:
+			it.fate = unchanged
+			t[unchanged]++
 		case !there && it.contact != nil:
 			fresh = append(fresh, it)
 		default:

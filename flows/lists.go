@@ -1,6 +1,7 @@
 package flows
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"strconv"
@@ -49,6 +50,9 @@ func (s *Service) addList(ctx context.Context, tx *store.Tx, a Actor, name strin
 	if n := utf8.RuneCountInString(name); n == 0 || n > 100 {
 		return store.List{}, refuse("a list's name has 1 to 100 characters that can be printed")
 	}
+	if _, err := findList(ctx, tx, name); !errors.Is(err, ErrNotFound) {
+		return store.List{}, cmp.Or(err, store.ErrTaken)
+	}
 	l := store.List{Name: name, Slug: slug(name), CreatedAt: store.At(s.now())}
 	for n := 2; ; n++ { // another name may make the same slug
 		if _, err := tx.ListByName(ctx, l.Slug); errors.Is(err, ErrNotFound) || l.Slug == l.Name {
@@ -66,6 +70,23 @@ func (s *Service) addList(ctx context.Context, tx *store.Tx, a Actor, name strin
 
 // listName is a list's name as it is kept and looked up.
 func listName(name string) string { return oneLine(strings.Map(printable, name), 400) }
+
+// byName is what finds lists: the store, or a transaction on it.
+type byName interface {
+	ListByName(ctx context.Context, name string) (store.List, error)
+}
+
+// findList finds a list by its name in any case, or by its slug.
+func findList(ctx context.Context, q byName, name string) (store.List, error) {
+	l, err := q.ListByName(ctx, name)
+	if !errors.Is(err, ErrNotFound) {
+		return l, err
+	}
+	if l, err = q.ListByName(ctx, slug(name)); err == nil && !strings.EqualFold(l.Name, name) {
+		return store.List{}, ErrNotFound
+	}
+	return l, err
+}
 
 // printable drops controls and the characters that turn a line around.
 func printable(r rune) rune {

@@ -39,6 +39,10 @@ var ratingBands = []struct {
 	{store.Low, 0, 1},
 }
 
+// almost is what a sum of points may lack: its last bits depend on the order
+// of its parts.
+const almost = 1e-6
+
 // left is the part of some points that is left after a time.
 func left(after store.Micros) float64 {
 	return math.Exp2(-float64(after) / float64(micros(ratingHalves)))
@@ -84,12 +88,12 @@ func rate(c *store.Contact, now store.Micros) {
 	}
 	has := c.Score * left(max(now-c.ScoredAt, 0))
 	for _, b := range ratingBands {
-		if has < b.least {
+		if has < b.least-almost {
 			continue
 		}
 		c.Rating, c.RateAt = b.rating, end
 		if b.least > 0 {
-			lasts := math.Log2(c.Score/b.least) * float64(micros(ratingHalves))
+			lasts := math.Log2(c.Score/(b.least-almost)) * float64(micros(ratingHalves))
 			c.RateAt = min(end, c.ScoredAt+store.Micros(lasts)+1)
 		}
 		c.RateAt = max(c.RateAt, now+micros(time.Minute)) // a rounded time must not come due again at once

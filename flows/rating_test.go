@@ -113,7 +113,7 @@ func TestRatingIncrementallyEqualsFromScratch(t *testing.T) {
 		}
 		want := store.Dormant
 		if last != 0 && now-last < micros(26*week) {
-			switch points := sum(now) + 1e-9; {
+			switch points := sum(now) + almost; {
 			case points >= 16:
 				want = store.VIP
 			case points >= 8:

@@ -121,7 +121,7 @@ func (s *Service) resubscribe(ctx context.Context, tx *store.Tx, a Actor, c *sto
 
 // listNamed finds a list by its name, and says which there are when there is none.
 func (s *Service) listNamed(ctx context.Context, name string) (store.List, error) {
-	l, err := s.store.ListByName(ctx, listName(name))
+	l, err := findList(ctx, s.store, listName(name))
 	if err == nil {
 		return l, nil
 	}

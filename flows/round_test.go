@@ -229,17 +229,109 @@ func TestUnsubscribingOneListLeavesTheOthers(t *testing.T) {
 	}
 }
 
+// TestLeavingAListIsRemembered: nobody but the person brings them back to a
+// list that they left, whatever a stranger typed into its form meanwhile.
+func TestLeavingAListIsRemembered(t *testing.T) {
+	for name, meanwhile := range map[string]func(*desk){
+		"a sign-up that waits": func(d *desk) { d.signUp(marie, "news") },
+		"a sign-up that lapsed": func(d *desk) {
+			d.signUp(marie, "news")
+			d.pass(ConfirmWithin + time.Minute)
+			d.must(d.Tick(d.t.Context()))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := newDesk(t)
+			d.bring(marie, Confirmed)
+			d.signUp(marie, "shop")
+			d.confirmNewest()
+			_, err := d.Unsubscribe(t.Context(), anna, d.newest(marie).SubscriberID, "News")
+			d.must(err)
+			meanwhile(d)
+			if res := d.importOne(marie); res.Refused != 1 {
+				t.Errorf("an import: %+v", res)
+			}
+			d.signUp(marie, "news")
+			d.confirmNewest()
+			if got := d.newest(marie).ListNames(); got != "News, Shop" {
+				t.Errorf("after the person's own click: %s", got)
+			}
+			if res := d.importOne(marie); res.Refused != 0 {
+				t.Errorf("an import after it: %+v", res)
+			}
+		})
+	}
+}
+
+func TestErasingAnOldTombstoneSparesTheNewCard(t *testing.T) {
+	d := newDesk(t)
+	d.bring(marie, Deleted)
+	old := d.newest(marie).SubscriberID
+	d.pass(25 * time.Hour)
+	_, err := d.Resubscribe(t.Context(), anna, Resubscription{Address: marie, List: "News", Asked: "called on Monday"})
+	d.must(err)
+	cancel := d.link("unsubscribe")
+	d.confirmNewest()
+	done, err := d.Export(t.Context(), anna, marie, nil, "json", "")
+	d.must(err)
+	again, err := d.Erase(t.Context(), anna, strconv.FormatInt(old, 10), "asked again")
+	if d.must(err); !again.Before || again.Files != 0 {
+		t.Errorf("erased again: %+v", again)
+	}
+	if _, err := os.Stat(done.Path); err != nil {
+		t.Error(err)
+	}
+	if page, err := d.LookUnsubscribe(t.Context(), cancel); err != nil || page.State != PageOpen {
+		t.Errorf("the new card's link: %s, %v", page.State, err)
+	}
+	var refusal *Refusal
+	if _, err := d.Erase(t.Context(), anna, strconv.FormatInt(old, 10), "it was else@example.com"); !errors.As(err, &refusal) {
+		t.Errorf("an address in the reason of a second erasure: %v", err)
+	}
+}
+
+func TestPendingImportKeepsItsOwnTimes(t *testing.T) {
+	d := newDesk(t)
+	path := filepath.Join(t.TempDir(), "in.csv")
+	d.must(os.WriteFile(path, []byte("email,signed_up_at,signed_up_ip\n"+marie+",2021-05-05T10:00:00Z,203.0.113.9\n"), 0o600))
+	_, err := d.Import(t.Context(), anna, path, ImportOptions{List: "News"}, nil)
+	d.must(err)
+	check := func(what string) {
+		t.Helper()
+		card := d.newest(marie)
+		if card.SignedUp == nil || !card.SignedUp.At.Equal(time.Date(2021, 5, 5, 10, 0, 0, 0, time.UTC)) || card.SignedUp.IP == nil || *card.SignedUp.IP != "203.0.113.9" {
+			t.Errorf("%s: signed up %+v", what, card.SignedUp)
+		}
+	}
+	check("pending")
+	f, err := d.Find(t.Context(), anna, marie)
+	d.must(err)
+	details, err := d.Open(t.Context(), anna, f.Cards[0].SubscriberID, f.Given)
+	if d.must(err); details.Timeline[0].Notice != "" {
+		t.Error("a notice that nobody saw is evidence")
+	}
+	d.pass(time.Hour)
+	d.confirmNewest()
+	check("confirmed")
+	_, err = d.Erase(t.Context(), anna, marie, "asked for it")
+	d.must(err)
+	check("erased")
+}
+
 func TestReasonsHoldNothingPersonal(t *testing.T) {
 	d := newDesk(t)
 	d.bring(marie, Confirmed)
 	var refusal *Refusal
-	for _, reason := range []string{"", "  \n ", "wrote from marie.jensen@example.dk", "see <else@example.com>", strings.Repeat("x", 2000)} {
+	for _, reason := range []string{"", "  \n ", "wrote from marie.jensen@example.dk", "see <else@example.com>", "from 203.0.113.77", "call +45 20 12 34 56", "call 20 12 34 56", strings.Repeat("x", 2000)} {
 		if _, err := d.Erase(t.Context(), anna, marie, reason); !errors.As(err, &refusal) {
 			t.Errorf("%.40q: %v", reason, err)
 		}
 	}
 	if d.newest(marie).Permission != Confirmed {
 		t.Error("erased all the same")
+	}
+	if _, err := d.Erase(t.Context(), anna, marie, "asked by letter on 2026-11-22 (22.11.2026), ticket 20261122"); err != nil {
+		t.Errorf("a date and a ticket: %v", err)
 	}
 }
 

@@ -24,7 +24,7 @@ func (s *Service) Sample(ctx context.Context, a Actor, n int, progress func(Impo
 	if err := sample.Write(&confirmed, n, 1, s.now()); err != nil {
 		return ImportResult{}, fmt.Errorf("making sample contacts: %w", err)
 	}
-	head, rest := splitLines(confirmed.Bytes(), sampleWaiting)
+	rest, last := splitLines(confirmed.Bytes(), sampleWaiting)
 	res, err := s.importBytes(ctx, a, rest, ImportOptions{List: sampleList, Confirmed: true}, progress)
 	if err != nil {
 		return res, err
@@ -37,19 +37,20 @@ func (s *Service) Sample(ctx context.Context, a Actor, n int, progress func(Impo
 	if err := s.sampleUnsubscribe(ctx, a); err != nil {
 		return res, err
 	}
-	waiting, err := s.importBytes(ctx, a, head, ImportOptions{List: sampleList}, nil)
+	waiting, err := s.importBytes(ctx, a, last, ImportOptions{List: sampleList}, nil)
 	res.Read, res.Added = res.Read+waiting.Read, res.Added+waiting.Added
 	res.Unchanged, res.Updated, res.Refused = res.Unchanged+waiting.Unchanged, res.Updated+waiting.Updated, res.Refused+waiting.Refused
 	return res, err
 }
 
-// splitLines puts the header and n lines apart from the header and the rest.
-func splitLines(csv []byte, n int) (head, rest []byte) {
-	lines := bytes.SplitAfterN(csv, []byte("\n"), n+2)
-	if len(lines) < n+2 {
-		return csv, lines[0]
+// splitLines puts the last n lines apart from the others, both with the header.
+func splitLines(csv []byte, n int) (rest, last []byte) {
+	header := csv[:bytes.IndexByte(csv, '\n')+1]
+	cut := len(csv)
+	for ; n > 0 && cut > len(header); n-- {
+		cut = bytes.LastIndexByte(csv[:cut-1], '\n') + 1
 	}
-	return bytes.Join(lines[:n+1], nil), append(bytes.Clone(lines[0]), lines[n+1]...)
+	return csv[:cut], append(bytes.Clone(header), csv[cut:]...)
 }
 
 func (s *Service) importBytes(ctx context.Context, a Actor, csv []byte, o ImportOptions, progress func(ImportProgress)) (res ImportResult, err error) {

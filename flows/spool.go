@@ -3,6 +3,8 @@ package flows
 import (
 	"context"
 	"errors"
+	"regexp"
+	"strings"
 	"time"
 
 	"kartotek/mta"
@@ -60,7 +62,7 @@ func (sp Spool) Mark(ctx context.Context, owner string, id int64, v mta.Verdict)
 		if err != nil {
 			return err
 		}
-		l.Code, l.Reply, l.Host, l.TLS = v.Code, v.Reply, v.Host, v.TLS
+		l.Code, l.Reply, l.Host, l.TLS = v.Code, withoutDomain(v.Reply, e.To), v.Host, v.TLS
 		switch v.State {
 		case mta.Deferred:
 			l.DueAt = store.At(v.Retry)
@@ -81,6 +83,16 @@ func (sp Spool) Mark(ctx context.Context, owner string, id int64, v mta.Verdict)
 		return mta.ErrLost
 	}
 	return err
+}
+
+// withoutDomain takes the recipient's domain out of a server's words: beside
+// the masked address it would tell the rest of it.
+func withoutDomain(reply, to string) string {
+	domain := to[strings.LastIndexByte(to, '@')+1:]
+	if domain == "" {
+		return reply
+	}
+	return regexp.MustCompile("(?i)"+regexp.QuoteMeta(domain)).ReplaceAllLiteralString(reply, "<domain>")
 }
 
 // handedOver writes the evidence that a confirmation mail left. Beside a

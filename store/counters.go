@@ -42,6 +42,10 @@ func (tx *Tx) flushCounters(ctx context.Context) error {
 		if err == nil && n == 0 {
 			err = tx.beginDay(ctx, name, tx.deltas[name])
 		}
+		if err == nil && strings.HasPrefix(name, "source/") && tx.deltas[name] < 0 {
+			// A source is a text from outside, and goes with the last one who has it.
+			_, err = tx.exec(ctx, `DELETE FROM counters WHERE name = ? AND n = 0`, name)
+		}
 		if err != nil {
 			return err
 		}

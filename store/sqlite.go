@@ -76,8 +76,8 @@ func openSQLite(ctx context.Context, path string, keys *Keys) (*Store, error) {
 	if err != nil {
 		return nil, openError(path, errors.Join(err, wdb.Close()))
 	}
-	if err := os.Chmod(path, 0o600); err != nil {
-		return nil, errors.Join(fmt.Errorf("securing the store: %w", err), conn.Close(), wdb.Close())
+	if err := secure(path); err != nil {
+		return nil, errors.Join(err, conn.Close(), wdb.Close())
 	}
 	rdb, err := driver.Open(dsn(path, ""), setup(pragmaKey, "PRAGMA query_only=ON; PRAGMA cache_size=-8000"))
 	if err != nil {
@@ -85,14 +85,44 @@ func openSQLite(ctx context.Context, path string, keys *Keys) (*Store, error) {
 	}
 	rdb.SetMaxOpenConns(readers)
 	rdb.SetMaxIdleConns(readers)
+	still, err := stillThere(path)
+	if err != nil {
+		return nil, errors.Join(err, rdb.Close(), conn.Close(), wdb.Close())
+	}
 	s := &Store{
-		read:  &cachedDB{db: rdb, stmts: map[string]*sql.Stmt{}},
-		write: &writer{db: wdb, slot: make(chan struct{}, 1), conn: conn, stmts: map[string]*sql.Stmt{}},
+		read:  &cachedDB{db: rdb, still: still, stmts: map[string]*sql.Stmt{}},
+		write: &writer{db: wdb, still: still, slot: make(chan struct{}, 1), conn: conn, stmts: map[string]*sql.Stmt{}},
 		path:  path,
 		now:   time.Now,
 	}
 	s.queries = queries{keys: keys, stmt: s.read.stmt}
 	return s, nil
+}
+
+// secure keeps the store's files to their owner; a log that another process
+// takes away at this moment is none.
+func secure(path string) error {
+	for _, f := range []string{path, path + "-wal", path + "-shm"} {
+		if err := os.Chmod(f, 0o600); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("securing the store: %w", err)
+		}
+	}
+	return nil
+}
+
+// stillThere makes a check that the file is the one that was opened: an act
+// on a file that was removed or replaced since would succeed into nothing.
+func stillThere(path string) (func() error, error) {
+	opened, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("looking at the store: %w", err)
+	}
+	return func() error {
+		if now, err := os.Stat(path); err != nil || !os.SameFile(opened, now) {
+			return ErrMoved
+		}
+		return nil
+	}, nil
 }
 
 // connect opens the writing connection; another process that makes the store
@@ -191,6 +221,8 @@ func mapError(err error) error {
 		return ErrFull
 	case errors.Is(err, sqlite3.CORRUPT), errors.Is(err, sqlite3.NOTADB):
 		return ErrDamaged
+	case errors.Is(err, sqlite3.IOERR):
+		return ErrDisk
 	case errors.Is(err, sqlite3.READONLY), errors.Is(err, sqlite3.CANTOPEN), errors.Is(err, sqlite3.PERM):
 		return ErrReadOnly
 	}

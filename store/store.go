@@ -197,11 +197,15 @@ func (q queries) get(ctx context.Context, dest []any, query string, args ...any)
 // cachedDB prepares each query once.
 type cachedDB struct {
 	db    *sql.DB
+	still func() error // whether the file is still the one that was opened
 	mu    sync.Mutex
 	stmts map[string]*sql.Stmt
 }
 
 func (c *cachedDB) stmt(ctx context.Context, query string) (*sql.Stmt, error) {
+	if err := c.still(); err != nil {
+		return nil, err
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if st, ok := c.stmts[query]; ok {
@@ -228,6 +232,7 @@ func (c *cachedDB) close() error {
 // because SQLite's own busy handling stalls for seconds under many writers.
 type writer struct {
 	db    *sql.DB
+	still func() error
 	slot  chan struct{}
 	conn  *sql.Conn
 	stmts map[string]*sql.Stmt
@@ -261,6 +266,9 @@ func (w *writer) hold(ctx context.Context, fn func() error) error {
 
 func (w *writer) inTx(ctx context.Context, fn func(queries) error) error {
 	return w.hold(ctx, func() (err error) {
+		if err := w.still(); err != nil {
+			return err
+		}
 		if _, err := w.conn.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
 			return mapError(err)
 		}

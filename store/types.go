@@ -19,6 +19,10 @@ var (
 	ErrDamaged = errors.New("the database is damaged: nothing was changed; restore a backup")
 	// ErrReadOnly: the store's files can't be written.
 	ErrReadOnly = errors.New("the store can't be written: check the rights of its directory and files, and the disk")
+	// ErrDisk: reading or writing the store's files failed.
+	ErrDisk = errors.New("the store's files can't be read or written: is the disk full, or failing? Nothing was changed")
+	// ErrMoved: the database file is not the one that was opened any more.
+	ErrMoved = errors.New("the store's file was moved, removed or replaced while it was open: close Kartotek and start it again; nothing was changed")
 	// errConflict: the row changed since it was read; the transaction starts again.
 	errConflict = errors.New("the row changed since it was read")
 )
