@@ -30,6 +30,9 @@ CREATE TABLE IF NOT EXISTS contacts (
   predecessor BIGINT NOT NULL DEFAULT 0,
   successor BIGINT NOT NULL DEFAULT 0,
   acts BIGINT NOT NULL DEFAULT 0,
+  score DOUBLE NOT NULL DEFAULT 0,
+  scored_at BIGINT NOT NULL DEFAULT 0,
+  rate_at BIGINT NOT NULL DEFAULT 0,
   version BIGINT NOT NULL,
   sealed MEDIUMBLOB
 );
@@ -41,6 +44,8 @@ CREATE INDEX contacts_mobile ON contacts (mobile_key);
 CREATE INDEX contacts_permission ON contacts (permission, last_seen_at, subscriber_id);
 
 CREATE INDEX contacts_source ON contacts (source, permission, last_seen_at, subscriber_id);
+
+CREATE INDEX contacts_rate ON contacts (rate_at);
 
 CREATE TABLE IF NOT EXISTS lists (
   list_id {{id}},
@@ -157,6 +162,7 @@ CREATE TABLE IF NOT EXISTS counters (
   name VARCHAR(96) NOT NULL,
   shard SMALLINT NOT NULL,
   n BIGINT NOT NULL,
+  day BIGINT NOT NULL DEFAULT 0,
   PRIMARY KEY (name, shard)
 ) {{clustered}};
 
@@ -177,16 +183,6 @@ CREATE TABLE IF NOT EXISTS days (
   n BIGINT NOT NULL,
   PRIMARY KEY (day, name)
 ) {{clustered}};
-
-ALTER TABLE counters ADD COLUMN day BIGINT NOT NULL DEFAULT 0;
-
-ALTER TABLE contacts ADD COLUMN score DOUBLE NOT NULL DEFAULT 0;
-
-ALTER TABLE contacts ADD COLUMN scored_at BIGINT NOT NULL DEFAULT 0;
-
-ALTER TABLE contacts ADD COLUMN rate_at BIGINT NOT NULL DEFAULT 0;
-
-CREATE INDEX contacts_rate ON contacts (rate_at);
 
 CREATE TABLE IF NOT EXISTS activity (
   subscriber_id BIGINT NOT NULL,
