@@ -104,6 +104,7 @@ func (sh *shell) everywhere() []action {
 		{Key: "1", Label: "first screen, 2 the second …", Quiet: true, Do: func() tea.Cmd { return sh.show(0) }},
 		{Key: "2", Quiet: true, Do: func() tea.Cmd { return sh.show(1) }},
 		{Key: "3", Quiet: true, Do: func() tea.Cmd { return sh.show(2) }},
+		{Key: "4", Quiet: true, Do: func() tea.Cmd { return sh.show(3) }},
 		{Key: "ctrl+r", Label: "fetch anew", Quiet: true, Do: sh.refresh},
 		{Key: "!", Label: "messages so far", Quiet: true, Do: sh.history},
 		{Key: "esc", Label: "back", Quiet: true, Do: sh.escape},

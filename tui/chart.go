@@ -43,7 +43,8 @@ func (t *theme) bars(values []int64, most int64, cell, rows int, style lipgloss.
 }
 
 // spark draws how a level went, in at most w cells: between the least and the
-// most that it was, since a level that is far from nothing moves little.
+// most that it was, since a level that is far from nothing moves little. The
+// topmost eighth stays free, as in bars.
 func spark(values []int64, w int) string {
 	values = squeezed(values, w, func(part []int64) int64 { return part[len(part)-1] })
 	if len(values) == 0 {
@@ -54,7 +55,7 @@ func spark(values []int64, w int) string {
 	for _, n := range values {
 		i := 0
 		if high > low {
-			i = int(float64(n-low) / float64(high-low) * float64(len(blocks)-1))
+			i = int(float64(n-low) / float64(high-low) * float64(len(blocks)-2))
 		}
 		b.WriteRune(blocks[i])
 	}

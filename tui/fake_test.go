@@ -264,7 +264,7 @@ func (d *fakeDesk) Overview(context.Context, flows.Actor) (flows.Overview, error
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	var o flows.Overview
+	o := flows.Overview{At: today.Add(3 * time.Second)}
 	for _, l := range d.outbox {
 		switch l.State {
 		case "held":
@@ -274,7 +274,31 @@ func (d *fakeDesk) Overview(context.Context, flows.Actor) (flows.Overview, error
 		}
 	}
 	o.LettersOpen += d.queued
-	o.Days = []flows.DayNumbers{{Delivered: d.n / 8, Refused: d.n / 400}}
+	o.ByPermission = map[flows.Permission]int64{flows.Confirmed: d.n * 4 / 5, flows.Pending: d.n / 50, flows.Unsubscribed: d.n / 8, flows.Deleted: d.n / 30}
+	name := "News"
+	if d.hostile {
+		name = evil
+	}
+	o.Lists = []flows.List{{Name: "Offers of the week", Subscribed: d.n / 3}, {Name: name, Subscribed: d.n * 3 / 4}, {Name: "Udsalg & fester"}}
+	for i := range int64(90) {
+		n := flows.DayNumbers{
+			Day: today.AddDate(0, 0, int(i-89)), ByPermission: map[flows.Permission]int64{}, Subscribed: map[string]int64{},
+			Asked: d.n / 60 * (i % 7), Given: d.n / 80 * (i % 7), Erased: d.n / 300 * (i % 3 / 2), Resubscribed: d.n / 900 * (i % 5 / 4),
+			Delivered: d.n / 8, Deferred: d.n / 100 * (i % 4 / 3), Refused: d.n / 400,
+		}
+		for p, now := range o.ByPermission {
+			n.ByPermission[p] = now * (400 + i*i/89) / 489
+		}
+		n.ByPermission[flows.Pending] = o.ByPermission[flows.Pending] + i%5
+		for j, l := range o.Lists {
+			n.Subscribed[l.Name] = l.Subscribed * (100 + i*int64(1-2*j)) / (189 - 178*int64(j%2))
+		}
+		o.Days = append(o.Days, n)
+	}
+	for i := range int64(26) {
+		o.Weeks = append(o.Weeks, flows.WeekNumbers{Week: flows.Week{Opens: d.n / 2 * (3 + i%9), Clicks: d.n / 20 * (i % 6)}})
+	}
+	o.ForgottenSoon, o.AndMore = d.n/150, d.hostile
 	return o, nil
 }
 

@@ -38,11 +38,17 @@ func (sh *shell) frame() string {
 // extent is where a tab lies on its line.
 type extent struct{ from, to int }
 
-// tabText is a tab as it is written: its word, and its count.
+// tabText is a tab as it is written: its word, and its count, which gives way
+// where the line has no room for all.
 func (sh *shell) tabText(i int) (name, count string, hot bool) {
+	all := 1
+	for _, t := range sh.tabs {
+		n, _ := t.stack[0].badge()
+		all += len(t.stack[0].name()) + len(number(n)) + 4
+	}
 	s := sh.tabs[i].stack[0]
 	n, hot := s.badge()
-	if n > 0 {
+	if n > 0 && all < sh.w {
 		count = " " + number(n)
 	}
 	return s.name(), count, hot

@@ -16,6 +16,7 @@ var registry = []struct {
 }{
 	{make: newContacts},
 	{make: newOutbox},
+	{make: newOverview},
 	{make: newMailbox, when: func(o Options) bool { return o.Route == "capture" }},
 }
 
