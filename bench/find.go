@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"os"
 	"strings"
-	"time"
 
 	"kartotek/store"
 )
@@ -89,8 +88,8 @@ func (b *bench) addresses() ([]string, error) {
 
 // bareFind holds the prepared statements of a search.
 type bareFind struct {
-	db                 *sql.DB
-	card, lists, waits *sql.Stmt
+	db          *sql.DB
+	card, lists *sql.Stmt
 }
 
 func newBareFind(dir string) (*bareFind, error) {
@@ -102,7 +101,6 @@ func newBareFind(dir string) (*bareFind, error) {
 	for st, query := range map[**sql.Stmt]string{
 		&f.card:  `SELECT ` + cardColumns + ` FROM contacts WHERE address_key = ? ORDER BY subscriber_id DESC`,
 		&f.lists: `SELECT m.list_id, l.name, m.status, m.since FROM memberships m JOIN lists l ON l.list_id = m.list_id WHERE m.subscriber_id = ? ORDER BY m.list_id`,
-		&f.waits: `SELECT COALESCE(MAX(expires_at), 0) FROM tokens WHERE subscriber_id = ? AND purpose = 1 AND used_at = 0 AND expires_at > ?`,
 	} {
 		if *st, err = db.Prepare(query); err != nil {
 			return nil, errors.Join(err, db.Close())
@@ -140,11 +138,7 @@ func (f *bareFind) whole(ctx context.Context, keys *store.Keys, address string) 
 	if err != nil {
 		return err
 	}
-	if err := f.memberships(ctx, id); err != nil {
-		return err
-	}
-	var until int64
-	return f.waits.QueryRowContext(ctx, id, time.Now().UnixMicro()).Scan(&until)
+	return f.memberships(ctx, id)
 }
 
 // one reads the card's row by its address key.

@@ -3,6 +3,7 @@ package flows
 import (
 	"context"
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -116,6 +117,9 @@ func seconds(m store.Micros) time.Time { return m.Time().Truncate(time.Second) }
 func (s *Service) waiting(ctx context.Context, cards []Card) error {
 	now := store.At(s.now())
 	for i := range cards {
+		if !cards[i].mayWait() {
+			continue
+		}
 		until, err := s.store.WaitingUntil(ctx, cards[i].SubscriberID, now)
 		if err != nil {
 			return err
@@ -126,6 +130,13 @@ func (s *Service) waiting(ctx context.Context, cards []Card) error {
 		}
 	}
 	return nil
+}
+
+// mayWait tells whether a confirmation may be waited for: for everybody else
+// the question need not be asked.
+func (c Card) mayWait() bool {
+	return c.Permission == Pending || c.Permission == Deleted ||
+		slices.ContainsFunc(c.Lists, func(l OnList) bool { return l.Status == store.OnHold })
 }
 
 // card reads one card as doors show it.
