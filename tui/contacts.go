@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"slices"
 	"strings"
 
 	tea "charm.land/bubbletea/v2"
@@ -22,10 +23,13 @@ type contacts struct {
 	wide   int    // of the grid
 	grid   *grid[flows.Card]
 	side   preview
+	marks  map[int64]flows.Card // those to act on together, by SubscriberID (marks.go)
 }
 
 func newContacts(sh *shell) screen {
-	return &contacts{base: newBase(sh), rows: 1, grid: newCardGrid(sh), side: preview{sh: sh}}
+	c := &contacts{base: newBase(sh), rows: 1, grid: newCardGrid(sh), side: preview{sh: sh}, marks: map[int64]flows.Card{}}
+	c.grid.marked = func(id int64) bool { _, ok := c.marks[id]; return ok }
+	return c
 }
 
 func (c *contacts) name() string { return "Contacts" }
@@ -33,6 +37,14 @@ func (c *contacts) name() string { return "Contacts" }
 func (c *contacts) badge() (int64, bool) { return c.sh.contacts(), false }
 
 func (c *contacts) place() string {
+	if n := len(c.marks); n > 0 {
+		return strings.TrimSuffix(number(int64(n))+" marked · "+c.where(), " · ")
+	}
+	return c.where()
+}
+
+// where is the cursor's place among all contacts.
+func (c *contacts) where() string {
 	total, known := c.total()
 	i := int64(c.win.cur)
 	switch {
@@ -83,12 +95,19 @@ func (c *contacts) actions() []action {
 		}
 		return ""
 	}
-	table := []action{
-		{Key: "enter", Label: "open", Why: here, Do: c.openCard},
-		{Key: "f", Label: "filter", Do: c.askFilter},
+	var table []action
+	acts := c.sh.cardActs(c.card, func() *flows.Given { return nil })
+	if len(c.marks) > 0 {
+		table = c.markedActs()
+		acts = slices.DeleteFunc(acts, func(a action) bool { return a.has("u") || a.has("d") })
 	}
-	table = append(table, c.sh.cardActs(c.card, func() *flows.Given { return nil })...)
 	table = append(table,
+		action{Key: "enter", Label: "open", Why: here, Do: c.openCard},
+		action{Key: "f", Label: "filter", Do: c.askFilter},
+	)
+	table = append(table, acts...)
+	table = append(table,
+		action{Key: "space", Label: "mark", Why: here, Do: c.mark},
 		action{Key: "i", Label: "import", Why: c.sh.mayImport, Do: c.sh.askImport},
 		action{Key: "F", Label: "clear the filter", Quiet: c.filter == flows.Filter{}, Why: func() string {
 			if c.filter == (flows.Filter{}) {
@@ -136,6 +155,9 @@ func (c *contacts) poll(bool) tea.Cmd {
 }
 
 func (c *contacts) patch(card flows.Card) tea.Cmd {
+	if _, ok := c.marks[card.SubscriberID]; ok {
+		c.marks[card.SubscriberID] = card
+	}
 	if c.win.patch(card) {
 		c.grid.forget()
 		c.side.forget()

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -27,6 +26,7 @@ type fakeDesk struct {
 	down    error // every call fails with it
 	changed map[int64]flows.Card
 	did     []string // the acts that arrived
+	during  func(act string)
 	mails   []flows.Mail
 	outbox  []flows.Letter
 	queued  int64         // letters that wait beyond those in outbox
@@ -36,6 +36,9 @@ type fakeDesk struct {
 var errDown = errors.New("connection refused")
 
 func (d *fakeDesk) begin(what string) error {
+	if what != "" && d.during != nil {
+		d.during(what)
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if what != "" {
@@ -243,144 +246,6 @@ func (d *fakeDesk) Counts(context.Context) (flows.Counts, error) {
 	return flows.Counts{ByPermission: map[flows.Permission]int64{flows.Confirmed: d.n - tombs, flows.Deleted: tombs}, BySource: map[string]int64{"Import": d.n / 2, "Webform": d.n - d.n/2}, Due: due}, nil
 }
 
-func (d *fakeDesk) Outbox(_ context.Context, _ flows.Actor, state string, after int64, limit int) ([]flows.Letter, error) {
-	if err := d.begin(""); err != nil {
-		return nil, err
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	var out []flows.Letter
-	for _, l := range d.outbox {
-		if (state == "" || l.State == state) && (after == 0 || l.ID < after) && len(out) < limit {
-			out = append(out, l)
-		}
-	}
-	return out, nil
-}
-
-func (d *fakeDesk) Overview(context.Context, flows.Actor) (flows.Overview, error) {
-	if err := d.begin(""); err != nil {
-		return flows.Overview{}, err
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	o := flows.Overview{At: today.Add(3 * time.Second)}
-	for _, l := range d.outbox {
-		switch l.State {
-		case "held":
-			o.LettersHeld++
-		case "due", "sending", "deferred":
-			o.LettersOpen++
-		}
-	}
-	o.LettersOpen += d.queued
-	o.ByPermission = map[flows.Permission]int64{flows.Confirmed: d.n * 4 / 5, flows.Pending: d.n / 50, flows.Unsubscribed: d.n / 8, flows.Deleted: d.n / 30}
-	name := "News"
-	if d.hostile {
-		name = evil
-	}
-	o.Lists = []flows.List{{Name: "Offers of the week", Subscribed: d.n / 3}, {Name: name, Subscribed: d.n * 3 / 4}, {Name: "Udsalg & fester"}}
-	for i := range int64(90) {
-		n := flows.DayNumbers{
-			Day: today.AddDate(0, 0, int(i-89)), ByPermission: map[flows.Permission]int64{}, Subscribed: map[string]int64{},
-			Asked: d.n / 60 * (i % 7), Given: d.n / 80 * (i % 7), Erased: d.n / 300 * (i % 3 / 2), Resubscribed: d.n / 900 * (i % 5 / 4),
-			Delivered: d.n / 8, Deferred: d.n / 100 * (i % 4 / 3), Refused: d.n / 400,
-		}
-		for p, now := range o.ByPermission {
-			n.ByPermission[p] = now * (400 + i*i/89) / 489
-		}
-		n.ByPermission[flows.Pending] = o.ByPermission[flows.Pending] + i%5
-		for j, l := range o.Lists {
-			n.Subscribed[l.Name] = l.Subscribed * (100 + i*int64(1-2*j)) / (189 - 178*int64(j%2))
-		}
-		o.Days = append(o.Days, n)
-	}
-	for i := range int64(26) {
-		o.Weeks = append(o.Weeks, flows.WeekNumbers{Week: flows.Week{Opens: d.n / 2 * (3 + i%9), Clicks: d.n / 20 * (i % 6)}})
-	}
-	o.ForgottenSoon, o.AndMore = d.n/150, d.hostile
-	return o, nil
-}
-
-// letterAct does an act on a letter, as far as a fake needs to.
-func (d *fakeDesk) letterAct(what string, id int64, state string) (flows.Letter, error) {
-	if err := d.begin(fmt.Sprintf("%s %d", what, id)); err != nil {
-		return flows.Letter{}, err
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for i := range d.outbox {
-		if d.outbox[i].ID == id {
-			d.outbox[i].State, d.outbox[i].Due = state, ptr(today)
-			return d.outbox[i], nil
-		}
-	}
-	return flows.Letter{}, flows.ErrNotFound
-}
-
-func (d *fakeDesk) Retry(_ context.Context, _ flows.Actor, id int64) (flows.Letter, error) {
-	return d.letterAct("retry", id, "due")
-}
-
-func (d *fakeDesk) Hold(_ context.Context, _ flows.Actor, id int64) (flows.Letter, error) {
-	return d.letterAct("hold", id, "held")
-}
-
-func (d *fakeDesk) Release(_ context.Context, _ flows.Actor, id int64) (flows.Letter, error) {
-	return d.letterAct("release", id, "due")
-}
-
-func (d *fakeDesk) Drop(_ context.Context, _ flows.Actor, id int64, reason string) error {
-	if err := d.begin(fmt.Sprintf("drop %d %q", id, reason)); err != nil {
-		return err
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.outbox = slices.DeleteFunc(d.outbox, func(l flows.Letter) bool { return l.ID == id })
-	return nil
-}
-
-func (d *fakeDesk) WhyLetter(_ flows.Actor, act string, l flows.Letter) string {
-	switch {
-	case act == flows.ActRetry && l.State != "deferred":
-		return "it is not deferred"
-	case act == flows.ActDrop && l.State == "delivered":
-		return "it was handed over to the next server"
-	case act == flows.ActHold && l.State != "due" && l.State != "deferred":
-		return "it does not wait"
-	}
-	return ""
-}
-
-func (d *fakeDesk) Mailbox(context.Context, flows.Actor, int) ([]flows.Mail, error) {
-	if err := d.begin(""); err != nil {
-		return nil, err
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.mails, nil
-}
-
-func (d *fakeDesk) Mail(_ context.Context, _ flows.Actor, number int64) (flows.Mail, error) {
-	if err := d.begin(""); err != nil {
-		return flows.Mail{}, err
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for _, m := range d.mails {
-		if m.Number == number {
-			m.From = "News <news@kartotek.example>"
-			m.Text = "Hello,\n\nsomebody, hopefully you, asked to have News sent to this address.\n\nIf that was you, please confirm it here:\n\n" + m.Links[0] +
-				"\n\nIf it was not, do nothing: after 7 days the request is forgotten, address and all.\n\nKind regards\nKartotek"
-			if d.hostile {
-				m.Text = evil + "\n" + strings.Repeat("w ", 5000)
-			}
-			return m, nil
-		}
-	}
-	return flows.Mail{}, flows.ErrNotFound
-}
-
 func (d *fakeDesk) change(id int64, f func(*flows.Card)) flows.Card {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -493,41 +358,4 @@ func (d *fakeDesk) Why(_ flows.Actor, act string, c flows.Card) string {
 		return "only for a tombstone or an unsubscribed card"
 	}
 	return ""
-}
-
-// withMail fills the outbox and the mailbox.
-func (d *fakeDesk) withMail() *fakeDesk {
-	link := "http://127.0.0.1:8425/confirm/Zt4nS0p1Qm8vYw2xKc7uRb3eHd9fLg5aJ6iTo_kEMsA"
-	for i := range int64(12) {
-		d.mails = append(d.mails, flows.Mail{
-			Number: 12 - i, At: today.Add(-time.Duration(i*i*7) * time.Minute), ToMasked: "mar**.******@example.dk",
-			Subject: []string{"Please confirm: News", "Bekræft venligst: Nyhedsbrevet", "Bitte bestätigen: 宝宝 Neuigkeiten"}[i%3], Links: []string{link},
-		})
-	}
-	for i := range int64(30) {
-		l := flows.Letter{
-			ID: 130 - i, SubscriberID: 1030 - i, Kind: "confirmation", ToMasked: "mar**.******@example.dk", Created: today.Add(-time.Duration(i) * time.Hour),
-			State: []string{"due", "sending", "deferred", "refused", "held", "delivered"}[min(i, 5)],
-		}
-		switch l.State {
-		case "due":
-			l.Due = ptr(today)
-		case "deferred":
-			l.Due, l.Attempts, l.Host, l.Reply = ptr(today.Add(14*time.Minute)), 3, "mx1.example.dk", "451 4.7.1 Greylisted, please try again in 15 minutes"
-		case "refused":
-			l.Attempts, l.Host, l.Reply = 1, "mx2.example.com", "550 5.1.1 <i***@exam***.com>: no such user here"
-		case "delivered":
-			l.Attempts, l.Host, l.Reply, l.Delivered = 1, "mx.postkasse.example", "250 2.0.0 Ok: queued as 4bXk2", ptr(l.Created.Add(time.Second))
-		}
-		if d.hostile {
-			l.Reply, l.ToMasked, l.Kind = evil, evil, evil
-		}
-		d.outbox = append(d.outbox, l)
-	}
-	if d.hostile {
-		for i := range d.mails {
-			d.mails[i].Subject, d.mails[i].ToMasked = evil, evil
-		}
-	}
-	return d
 }

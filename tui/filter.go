@@ -58,11 +58,12 @@ func at(options []string, value string) int {
 }
 
 // setFilter fetches the first page under another filter. The rows on show go
-// at once: under the new filter's name they would be wrong.
+// at once: under the new filter's name they would be wrong. The marks go too:
+// nobody should act on contacts that are out of sight.
 func (c *contacts) setFilter(f flows.Filter) tea.Cmd {
 	c.filter = f
 	c.forget()
 	c.win = window{}
 	c.loaded = false
-	return tea.Batch(c.first(), c.sh.fetchLists())
+	return tea.Batch(c.unmark(), c.first(), c.sh.fetchLists())
 }

@@ -49,6 +49,7 @@ type grid[T any] struct {
 	widths []int
 	head   string
 	rows   map[int64]string
+	marked func(id int64) bool // nil when rows can't be marked
 }
 
 // keptRows bounds the rows that a grid keeps drawn.
@@ -64,6 +65,9 @@ func newGrid[T any](sh *shell, title string, id func(*T) int64, columns []column
 
 // forget drops the rows that are kept drawn: they have changed.
 func (g *grid[T]) forget() { clear(g.rows) }
+
+// touch drops one row that is kept drawn.
+func (g *grid[T]) touch(id int64) { delete(g.rows, id) }
 
 // draw is the head and then h-1 rows from top on. row gives the row for an
 // index: nil with true is a row that is not loaded yet.
@@ -83,9 +87,9 @@ func (g *grid[T]) draw(w, h, top, cur int, row func(int) (*T, bool)) []string {
 		case !ok:
 			out = append(out, spaces(w))
 		case r == nil:
-			out = append(out, g.line(i == cur, func(column[T]) (string, lipgloss.Style) { return "·····", g.ink.faint }))
+			out = append(out, g.line(i == cur, false, func(column[T]) (string, lipgloss.Style) { return "·····", g.ink.faint }))
 		case i == cur:
-			out = append(out, g.line(true, g.cells(r)))
+			out = append(out, g.line(true, g.isMarked(r), g.cells(r)))
 		default:
 			out = append(out, g.kept(r))
 		}
@@ -96,7 +100,7 @@ func (g *grid[T]) draw(w, h, top, cur int, row func(int) (*T, bool)) []string {
 func (g *grid[T]) kept(r *T) string {
 	line, ok := g.rows[g.id(r)]
 	if !ok {
-		line = g.line(false, g.cells(r))
+		line = g.line(false, g.isMarked(r), g.cells(r))
 		if len(g.rows) >= keptRows {
 			clear(g.rows)
 		}
@@ -151,7 +155,7 @@ func (g *grid[T]) layout(w, digits int) {
 		}
 	}
 	g.share(room)
-	g.head = g.line(false, func(c column[T]) (string, lipgloss.Style) { return c.title, g.ink.dim.Bold(true) })
+	g.head = g.line(false, false, func(c column[T]) (string, lipgloss.Style) { return c.title, g.ink.dim.Bold(true) })
 }
 
 // share gives the cells that are left to the columns that want them, those of
@@ -173,16 +177,23 @@ func (g *grid[T]) share(room int) {
 	}
 }
 
+func (g *grid[T]) isMarked(r *T) bool { return g.marked != nil && g.marked(g.id(r)) }
+
 // line writes one row, on the cursor's ground when it is the current one.
-func (g *grid[T]) line(current bool, cell func(column[T]) (string, lipgloss.Style)) string {
+func (g *grid[T]) line(current, marked bool, cell func(column[T]) (string, lipgloss.Style)) string {
 	under := func(s lipgloss.Style) lipgloss.Style { return s }
 	if current {
 		under = g.ink.row
 	}
 	var b strings.Builder
-	if current {
+	switch {
+	case current && marked:
+		b.WriteString(under(g.ink.accentBold).Render("▌✓"))
+	case current:
 		b.WriteString(under(g.ink.accentBold).Render("▌ "))
-	} else {
+	case marked:
+		b.WriteString(g.ink.accentBold.Render("✓ "))
+	default:
 		b.WriteString("  ")
 	}
 	gap := under(g.ink.text).Render(spaces(g.gap))

@@ -23,6 +23,8 @@ const tickEvery = 200 * time.Millisecond
 type work struct {
 	what     string // "Importing people.csv"
 	noun     string // "import"
+	unit     string // what it goes through: "rows"
+	rest     string // what becomes of what is not done when it is stopped
 	began    time.Time
 	progress atomic.Pointer[flows.ImportProgress]
 	stop     context.CancelFunc
@@ -46,18 +48,25 @@ func (sh *shell) idle() string {
 	return ""
 }
 
-// begin starts something that takes long.
+// begin starts an import, or what goes like one.
 func (sh *shell) begin(noun, what string, call func(context.Context, func(flows.ImportProgress)) (flows.ImportResult, error)) tea.Cmd {
+	w := &work{what: what, noun: noun, unit: "rows", rest: "It can simply be run again: what is there already is left as it is."}
+	return begin(sh, w, call, func(r flows.ImportResult, err error) tea.Cmd { return sh.ended(w, r, err) })
+}
+
+// begin starts something that takes long. When it has ended, all screens fetch
+// anew what they show.
+func begin[T any](sh *shell, w *work, call func(context.Context, func(flows.ImportProgress)) (T, error), ended func(T, error) tea.Cmd) tea.Cmd {
 	ctx, stop := context.WithCancel(sh.ctx)
-	w := &work{what: what, noun: noun, began: sh.now(), stop: stop}
+	w.began, w.stop = sh.now(), stop
 	w.progress.Store(&flows.ImportProgress{})
 	sh.work = w
-	run := ask(sh, question{box: sh.acts, slot: sh.actSlot(noun), act: true, stop: ctx}, func(ctx context.Context) (flows.ImportResult, error) {
+	run := ask(sh, question{box: sh.acts, slot: sh.actSlot(w.noun), act: true, stop: ctx}, func(ctx context.Context) (T, error) {
 		return call(ctx, func(p flows.ImportProgress) { w.progress.Store(&p) })
-	}, func(r flows.ImportResult, err error) tea.Cmd {
+	}, func(r T, err error) tea.Cmd {
 		stop()
 		sh.work = nil
-		return tea.Batch(sh.ended(w, r, err), sh.refresh())
+		return tea.Batch(ended(r, err), sh.refresh())
 	})
 	return tea.Batch(run, sh.after(tickEvery, tickMsg{w}))
 }
@@ -155,7 +164,7 @@ func (w *work) draw(sh *shell, room int) string {
 	spent := sh.now().Sub(w.began)
 	tail := ""
 	if spent >= time.Second && p.Read > 0 {
-		tail = number(int64(float64(p.Read)/spent.Seconds())) + " rows/s"
+		tail = number(int64(float64(p.Read)/spent.Seconds())) + " " + w.unit + "/s"
 	}
 	if part := w.part(); p.Total > 0 {
 		if part > 0.005 && spent >= time.Second {
@@ -166,7 +175,7 @@ func (w *work) draw(sh *shell, room int) string {
 		full := int(part * float64(bar))
 		tail = t.accent.Render(strings.Repeat("━", full)) + t.faint.Render(strings.Repeat("━", bar-full)) + " " + t.dim.Render(tail)
 	} else {
-		tail = t.dim.Render(number(p.Read) + " rows  " + tail)
+		tail = t.dim.Render(number(p.Read) + " " + w.unit + "  " + tail)
 	}
 	end := t.dim.Render("  esc stops")
 	if w.stopping {
@@ -180,7 +189,7 @@ func (w *work) draw(sh *shell, room int) string {
 func (sh *shell) askStop() tea.Cmd {
 	w := sh.work
 	f := &form{title: "Stop the " + w.noun + "?", labels: []string{"No, go on", "Stop"}, body: func(width int) []string {
-		return sh.dimmed("What is done stays. It can simply be run again: what is there already is left as it is.", width)
+		return sh.dimmed("What is done stays. "+w.rest, width)
 	}}
 	f.submit = func() tea.Cmd {
 		sh.close(f)
@@ -195,7 +204,7 @@ func (sh *shell) askStop() tea.Cmd {
 func (sh *shell) askQuit() tea.Cmd {
 	w := sh.work
 	f := &form{title: "Quit?", quits: true, labels: []string{"No, go on", "Stop and quit"}, body: func(width int) []string {
-		return sh.dimmed("The "+w.noun+" is still under way. What is done stays, and it can simply be run again.", width)
+		return sh.dimmed("The "+w.noun+" is still under way. What is done stays. "+w.rest, width)
 	}}
 	f.submit = func() tea.Cmd { return tea.Quit }
 	return sh.openForm(f)
