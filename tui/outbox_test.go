@@ -35,7 +35,7 @@ func TestLetterDetails(t *testing.T) {
 	c.wants("Letter 128", "next try  15 Jun 2026 12:14 UTC (in 14 min)", "451 4.7.1")
 	c.keys("t").hasDone("retry 128")
 	c.later()
-	c.wants("Letter 128", "◔ due", "(t retry now)").keys("x", "not wanted", "tab", "right", "enter").wants("letter 128 is dropped").lacks("Letter 128")
+	c.wants("Letter 128", "◔ due", "next try  now", "(t retry now)").keys("x", "not wanted", "tab", "right", "enter").wants("letter 128 is dropped").lacks("Letter 128")
 	c.keys("F").wants("1 of 29").keys("enter", "o").wants("SubscriberID 1030", "Obligatory").keys("esc").wants("Next try")
 }
 

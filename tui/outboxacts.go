@@ -127,7 +127,11 @@ func (o *outbox) detailLines(w int) []string {
 		{"attempts", strconv.Itoa(l.Attempts)},
 	}
 	if l.Due != nil && l.State != "delivered" && l.State != "refused" && l.State != "held" {
-		facts = append(facts, pair{"next try", v.moment(*l.Due)})
+		next := "now"
+		if l.Due.After(v.now) {
+			next = v.moment(*l.Due)
+		}
+		facts = append(facts, pair{"next try", next})
 	}
 	if l.Delivered != nil {
 		facts = append(facts, pair{"delivered", v.moment(*l.Delivered)})
