@@ -10,6 +10,7 @@ import (
 
 // tickEvery is how often the clock looks, and chunk how much it does at once.
 const (
+	firstTick = 2 * time.Second // a start paints its first screen undisturbed
 	tickEvery = time.Minute
 	chunk     = 200
 )
@@ -17,14 +18,16 @@ const (
 // Clock does what time asks for, until ctx ends: it forgets sign-ups that
 // nobody confirmed, rates anew, and finishes what an interrupted erasure left.
 func (s *Service) Clock(ctx context.Context) error {
+	wait := firstTick
 	for {
-		if err := s.Tick(ctx); err != nil && ctx.Err() == nil {
-			s.log.Error("the clock's work failed and is tried again", "error", err)
-		}
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-time.After(tickEvery):
+		case <-time.After(wait):
+		}
+		wait = tickEvery
+		if err := s.Tick(ctx); err != nil && ctx.Err() == nil {
+			s.log.Error("the clock's work failed and is tried again", "error", err)
 		}
 	}
 }

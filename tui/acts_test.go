@@ -185,3 +185,9 @@ func TestFreezingAndCorrecting(t *testing.T) {
 	c.hasDone(`correct 1040 country "Aarhus"`)
 	c.wants("country is corrected")
 }
+
+// TestNothingIsDoneUnseen: behind the word that the window is too small no key
+// acts, and quitting still works.
+func TestNothingIsDoneUnseen(t *testing.T) {
+	start(t, few(), 40, 10).keys("d", "blind", "tab", "right", "enter", "enter").didNothing()
+}

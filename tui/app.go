@@ -69,7 +69,7 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	case tea.KeyPressMsg:
 		return m, m.key(msg)
 	case tea.PasteMsg:
-		if o := sh.overlay(); o != nil {
+		if o := sh.overlay(); o != nil && sh.w >= leastCols && sh.h >= leastRows {
 			return m, o.update(msg)
 		}
 	case tea.MouseWheelMsg:
@@ -87,6 +87,12 @@ func (m *Model) key(msg tea.KeyPressMsg) tea.Cmd {
 	key := msg.String()
 	if key == "ctrl+c" {
 		return sh.quit()
+	}
+	if sh.w < leastCols || sh.h < leastRows { // what can't be seen must not be done
+		if key == "q" && sh.overlay() == nil {
+			return sh.quit()
+		}
+		return nil
 	}
 	if o := sh.overlay(); o != nil {
 		return o.update(msg)
