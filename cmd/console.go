@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os/exec"
-	"path/filepath"
 	"time"
 
 	"kartotek/flows"
@@ -22,7 +21,7 @@ func (a *app) console(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	o := tui.Options{Desk: e.desk, Actor: a.actor("console"), Store: "SQLite " + filepath.Base(a.store.Path()),
+	o := tui.Options{Desk: e.desk, Actor: a.actor("console"), Store: a.store.Name(),
 		Route: a.common.route, Mail: e.mailWords(), WebURL: a.common.publicURL, OpenURL: openURL}
 	if a.store.NewKeys {
 		o.Word = a.keyWord()

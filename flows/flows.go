@@ -5,7 +5,6 @@ import (
 	"errors"
 	"log/slog"
 	"net/url"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -42,20 +41,14 @@ type Service struct {
 func New(s *store.Store, cfg Config) *Service {
 	cfg.PublicURL = strings.TrimRight(cfg.PublicURL, "/")
 	if cfg.Exports == "" {
-		cfg.Exports = beside(s.Path(), "exports")
+		cfg.Exports = s.Dir("exports")
 	}
 	if cfg.Reports == "" {
-		cfg.Reports = beside(s.Path(), "reports")
+		cfg.Reports = s.Dir("reports")
 	}
 	svc := &Service{store: s, cfg: cfg, now: time.Now, log: slog.New(slog.DiscardHandler), wake: func() {}}
 	s.SetClock(func() time.Time { return svc.now() }) // acts and their counts fall on one day
 	return svc
-}
-
-// beside is a store's own directory of files: kartotek.db has exports/kartotek.
-func beside(store, kind string) string {
-	name := strings.TrimSuffix(filepath.Base(store), filepath.Ext(store))
-	return filepath.Join(filepath.Dir(store), kind, name)
 }
 
 // SetLog makes the clock's work tell what it did; numbers only.

@@ -17,7 +17,7 @@ func TestBrowsingDecryptsNothing(t *testing.T) {
 	ctx := t.Context()
 	d.bring("other@example.dk", Deleted)
 	d.bring(marie, Confirmed)
-	dir := filepath.Dir(d.store.Path())
+	dir := filepath.Dir(filepath.Dir(d.store.Dir("exports")))
 	d.must(d.store.Close())
 	otherKeyset(t, filepath.Join(dir, "keys.json"))
 	d = deskAt(t, dir)

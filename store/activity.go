@@ -94,7 +94,7 @@ func (tx *Tx) SaveBehaviour(ctx context.Context, c *Contact) error {
 func (tx *Tx) AddActivity(ctx context.Context, id int64, w WeekCount) error {
 	n, err := tx.exec(ctx, `UPDATE activity SET opens = opens + ?, clicks = clicks + ? WHERE subscriber_id = ? AND week = ?`, w.Opens, w.Clicks, id, w.Week)
 	if err == nil && n == 0 {
-		_, err = tx.exec(ctx, `INSERT INTO activity (subscriber_id, week, opens, clicks) VALUES (?, ?, ?, ?)`, id, w.Week, w.Opens, w.Clicks)
+		err = tx.fresh(ctx, `INSERT INTO activity (subscriber_id, week, opens, clicks) VALUES (?, ?, ?, ?)`, id, w.Week, w.Opens, w.Clicks)
 	}
 	return err
 }
@@ -104,7 +104,7 @@ func (tx *Tx) AddTotal(ctx context.Context, t Total) error {
 	n, err := tx.exec(ctx, `UPDATE weeks SET opens = opens + ?, clicks = clicks + ?, updates = updates + ? WHERE week = ? AND list_id = ?`,
 		t.Opens, t.Clicks, t.Updates, t.Week, t.ListID)
 	if err == nil && n == 0 {
-		_, err = tx.exec(ctx, `INSERT INTO weeks (week, list_id, opens, clicks, updates) VALUES (?, ?, ?, ?, ?)`, t.Week, t.ListID, t.Opens, t.Clicks, t.Updates)
+		err = tx.fresh(ctx, `INSERT INTO weeks (week, list_id, opens, clicks, updates) VALUES (?, ?, ?, ?, ?)`, t.Week, t.ListID, t.Opens, t.Clicks, t.Updates)
 	}
 	return err
 }
@@ -177,7 +177,7 @@ func (tx *Tx) AdvanceActivity(ctx context.Context, fileKey []byte, started Micro
 		if from != 0 {
 			return false, nil
 		}
-		_, err = tx.exec(ctx, `INSERT INTO imports (file_key, started_at, line) VALUES (?, ?, ?)`, fileKey, started, to)
+		err = tx.fresh(ctx, `INSERT INTO imports (file_key, started_at, line) VALUES (?, ?, ?)`, fileKey, started, to)
 		return err == nil, err
 	case err != nil:
 		return false, err

@@ -169,10 +169,11 @@ const insertContact = `INSERT INTO contacts (subscriber_id, live, address_key, m
  source, rating, opens, clicks, updates, signed_up_at, confirmed_at, withdrawn_at, deleted_at, forget_at, last_seen_at,
  predecessor, successor, acts, version, score, scored_at, rate_at, sealed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 
-// AddContact inserts a contact; ErrTaken when its address has a live one.
+// AddContact inserts a contact. When somebody else has made a live one of its
+// address since the transaction looked, the transaction starts again.
 func (tx *Tx) AddContact(ctx context.Context, c *Contact) error {
 	c.Version = 1
-	_, err := tx.exec(ctx, insertContact, c.SubscriberID, c.live(), c.AddressKey, bytesOrNull(c.MobileKey), c.Permission, c.Frozen, c.EmailMasked, c.MobileMasked,
+	err := tx.fresh(ctx, insertContact, c.SubscriberID, c.live(), c.AddressKey, bytesOrNull(c.MobileKey), c.Permission, c.Frozen, c.EmailMasked, c.MobileMasked,
 		nullable(c.Source), c.Rating, c.Opens, c.Clicks, c.Updates, c.SignedUpAt, c.ConfirmedAt, c.WithdrawnAt, c.DeletedAt, c.ForgetAt, c.LastSeenAt,
 		c.Predecessor, c.Successor, c.Acts, c.Version, c.Score, c.ScoredAt, c.RateAt, bytesOrNull(c.Sealed))
 	if err != nil {

@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"strings"
 	"time"
 )
@@ -49,23 +48,23 @@ const (
 // beginDay changes a counter for the first time on a day: the number that the
 // day begins with, which is the one that every day since the last change ended
 // with, is kept. So the history is exact whether or not anything ran meanwhile.
+// The counter is changed first, which keeps others from changing it until the
+// day has begun.
 func (tx *Tx) beginDay(ctx context.Context, name string, delta int64) error {
-	var before int64
-	err := tx.get(ctx, []any{&before}, `SELECT n FROM counters WHERE name = ? AND shard = 0`, name)
-	fresh := errors.Is(err, ErrNotFound)
-	if err != nil && !fresh {
+	n, err := tx.exec(ctx, `UPDATE counters SET n = n + ?, day = ? WHERE name = ? AND shard = 0 AND day < ?`, delta, tx.day, name, tx.day)
+	if err != nil {
 		return err
 	}
-	if !strings.HasPrefix(name, "source/") { // a source may be one person's alone, and goes with them
-		if _, err := tx.exec(ctx, `INSERT INTO days (day, name, n) VALUES (?, ?, ?)`, tx.day, name, before); err != nil {
-			return err
-		}
+	after := delta
+	if n == 0 { // it is new, or somebody else began the day just now
+		err = tx.fresh(ctx, `INSERT INTO counters (name, shard, n, day) VALUES (?, 0, ?, ?)`, name, delta, tx.day)
+	} else {
+		err = tx.get(ctx, []any{&after}, `SELECT n FROM counters WHERE name = ? AND shard = 0`, name)
 	}
-	if fresh {
-		_, err = tx.exec(ctx, `INSERT INTO counters (name, shard, n, day) VALUES (?, 0, ?, ?)`, name, delta, tx.day)
+	if err != nil || strings.HasPrefix(name, "source/") { // a source may be one person's alone, and goes with them
 		return err
 	}
-	return tx.one(ctx, `UPDATE counters SET n = n + ?, day = ? WHERE name = ? AND shard = 0`, delta, tx.day, name)
+	return tx.fresh(ctx, `INSERT INTO days (day, name, n) VALUES (?, ?, ?)`, tx.day, name, after-delta)
 }
 
 // History is what the counters stood at on the evenings of some days.

@@ -65,8 +65,7 @@ func (k EvidenceKey) Prepare(c *Contact, kind Kind, at Micros, act EvidenceAct) 
 
 // InsertEvidence appends a prepared act.
 func (tx *Tx) InsertEvidence(ctx context.Context, e *Evidence) error {
-	_, err := tx.exec(ctx, `INSERT INTO evidence (subscriber_id, n, kind, at, sealed) VALUES (?, ?, ?, ?, ?)`, e.SubscriberID, e.N, e.Kind, e.At, e.Sealed)
-	return err
+	return tx.fresh(ctx, `INSERT INTO evidence (subscriber_id, n, kind, at, sealed) VALUES (?, ?, ?, ?, ?)`, e.SubscriberID, e.N, e.Kind, e.At, e.Sealed)
 }
 
 // AddEvidence appends an act to a card. The caller saves the contact after it:
@@ -109,7 +108,7 @@ func (tx *Tx) AddNotice(ctx context.Context, text string, at Micros) (string, er
 	var n int
 	err := tx.get(ctx, []any{&n}, `SELECT COUNT(*) FROM notices WHERE notice_id = ?`, sum[:])
 	if err == nil && n == 0 {
-		_, err = tx.exec(ctx, `INSERT INTO notices (notice_id, body, created_at) VALUES (?, ?, ?)`, sum[:], text, at)
+		err = tx.fresh(ctx, `INSERT INTO notices (notice_id, body, created_at) VALUES (?, ?, ?)`, sum[:], text, at)
 	}
 	return hex.EncodeToString(sum[:]), err
 }

@@ -7,7 +7,7 @@ import "context"
 func (tx *Tx) SetImport(ctx context.Context, fileKey []byte, started Micros, line int64) error {
 	n, err := tx.exec(ctx, `UPDATE imports SET started_at = ?, line = ? WHERE file_key = ?`, started, line, fileKey)
 	if err == nil && n == 0 {
-		_, err = tx.exec(ctx, `INSERT INTO imports (file_key, started_at, line) VALUES (?, ?, ?)`, fileKey, started, line)
+		err = tx.fresh(ctx, `INSERT INTO imports (file_key, started_at, line) VALUES (?, ?, ?)`, fileKey, started, line)
 	}
 	return err
 }

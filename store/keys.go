@@ -86,6 +86,22 @@ func (f keyFile) open(path string) (*Keys, error) {
 	return &Keys{path: path, pepper: pepper, aead: sealer}, nil
 }
 
+// loadOrCreate loads the key file. Where there is none it makes one, unless
+// the database at a place is there already.
+func loadOrCreate(path string, there bool, place string) (*Keys, bool, error) {
+	keys, err := LoadKeys(path)
+	switch {
+	case err == nil:
+		return keys, false, nil
+	case !errors.Is(err, ErrNoKeys):
+		return nil, false, err
+	case there:
+		return nil, false, fmt.Errorf("there is a database at %s but no key file at %s: give the right one with --keys, or restore your copy of it", place, path)
+	}
+	keys, err = CreateKeys(path)
+	return keys, err == nil, err
+}
+
 // CreateKeys writes a new key file with mode 0600 and reads it back. Where two
 // processes start at once one of them wins, and both use its file.
 func CreateKeys(path string) (*Keys, error) {
@@ -158,3 +174,7 @@ func (k *Keys) mac(s string) []byte {
 func (k *Keys) fileKey() ([]byte, error) {
 	return hkdf.Key(sha256.New, k.pepper, nil, "kartotek database file", 32)
 }
+
+// checkValue tells the key file of a store from others', without telling
+// anything of it: an embedded store does without, since it doesn't open.
+func (k *Keys) checkValue() string { return hex.EncodeToString(k.mac("key check\x00")) }

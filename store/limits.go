@@ -19,8 +19,7 @@ func (tx *Tx) TakeMail(ctx context.Context, to Address, now time.Time) (wait tim
 	var first, second, last Micros
 	err = tx.get(ctx, []any{&first, &second, &last}, `SELECT first_at, second_at, last_at FROM limits WHERE limit_key = ?`, key)
 	if errors.Is(err, ErrNotFound) {
-		_, err = tx.exec(ctx, `INSERT INTO limits (limit_key, first_at, second_at, last_at) VALUES (?, 0, 0, ?)`, key, at)
-		return time.Time{}, err
+		return time.Time{}, tx.fresh(ctx, `INSERT INTO limits (limit_key, first_at, second_at, last_at) VALUES (?, 0, 0, ?)`, key, at)
 	}
 	if err != nil {
 		return time.Time{}, err

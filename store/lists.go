@@ -95,7 +95,7 @@ func (q queries) Memberships(ctx context.Context, ids ...int64) (map[int64][]*Me
 
 // AddMembership puts a contact on a list.
 func (tx *Tx) AddMembership(ctx context.Context, c *Contact, m *Membership) error {
-	_, err := tx.exec(ctx, `INSERT INTO memberships (subscriber_id, list_id, status, since, last_seen_at) VALUES (?, ?, ?, ?, ?)`,
+	err := tx.fresh(ctx, `INSERT INTO memberships (subscriber_id, list_id, status, since, last_seen_at) VALUES (?, ?, ?, ?, ?)`,
 		c.SubscriberID, m.ListID, statusCodes[m.Status], m.Since, c.LastSeenAt)
 	if err == nil {
 		tx.add(listCounter(m.ListID, m.Status), 1)

@@ -200,3 +200,7 @@ CREATE TABLE IF NOT EXISTS weeks (
   updates BIGINT NOT NULL,
   PRIMARY KEY (week, list_id)
 ) {{clustered}};
+
+CREATE TABLE IF NOT EXISTS applied (
+  applied_key VARBINARY(16) NOT NULL PRIMARY KEY
+) {{clustered}};

@@ -28,7 +28,7 @@ func (q queries) Setting(ctx context.Context, name string) (string, error) {
 func (tx *Tx) SetSetting(ctx context.Context, name, value string) error {
 	n, err := tx.exec(ctx, `UPDATE settings SET value = ? WHERE name = ?`, value, name)
 	if err == nil && n == 0 {
-		_, err = tx.exec(ctx, `INSERT INTO settings (name, value) VALUES (?, ?)`, name, value)
+		err = tx.fresh(ctx, `INSERT INTO settings (name, value) VALUES (?, ?)`, name, value)
 	}
 	return err
 }

@@ -28,9 +28,22 @@ const readers = 4
 func sqlitePath(rawURL string) (string, error) {
 	path, ok := strings.CutPrefix(rawURL, "sqlite:")
 	if !ok || path == "" {
-		return "", errors.New("--store takes sqlite:PATH")
+		return "", errStoreURL
 	}
 	return filepath.Abs(path)
+}
+
+// keysFor loads the key file, or makes one when the store is new as well: a
+// database without its key file must not get another one.
+func keysFor(path string, o Options) (*Keys, bool, error) {
+	there, err := exists(path)
+	if err != nil {
+		return nil, false, err
+	}
+	if !there && o.Existing {
+		return nil, false, fmt.Errorf("there is no store at %s: run kartotek once to make it, or name another with --store", path)
+	}
+	return loadOrCreate(o.Keys, there, path)
 }
 
 func exists(path string) (bool, error) {
@@ -56,7 +69,35 @@ func dsn(path, extra string) string {
 	return u.String()
 }
 
-func openSQLite(ctx context.Context, path string, keys *Keys) (*Store, error) {
+// sqliteEngine is the embedded store: one encrypted file, several readers and
+// one writer.
+type sqliteEngine struct {
+	read  *cachedDB
+	write *writer
+	path  string
+	still func() error // whether the file is still the one that was opened
+}
+
+func openSQLite(ctx context.Context, o Options) (engine, *Keys, bool, error) {
+	path, err := sqlitePath(o.URL)
+	if err != nil {
+		return nil, nil, false, err
+	}
+	keys, created, err := keysFor(path, o)
+	if err != nil {
+		return nil, nil, false, err
+	}
+	e, err := openFile(ctx, path, keys)
+	if err != nil {
+		return nil, nil, false, err
+	}
+	if err := e.migrate(ctx); err != nil {
+		return nil, nil, false, errors.Join(err, e.close())
+	}
+	return e, keys, created, nil
+}
+
+func openFile(ctx context.Context, path string, keys *Keys) (*sqliteEngine, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, fmt.Errorf("making the store's directory: %w", err)
 	}
@@ -70,7 +111,7 @@ func openSQLite(ctx context.Context, path string, keys *Keys) (*Store, error) {
 	}
 	wdb, err := driver.Open(dsn(path, ""), setup(pragmaKey, writePragmas))
 	if err != nil {
-		return nil, mapError(err)
+		return nil, mapSQLite(err)
 	}
 	conn, err := connect(ctx, wdb)
 	if err != nil {
@@ -81,7 +122,7 @@ func openSQLite(ctx context.Context, path string, keys *Keys) (*Store, error) {
 	}
 	rdb, err := driver.Open(dsn(path, ""), setup(pragmaKey, "PRAGMA query_only=ON; PRAGMA cache_size=-8000"))
 	if err != nil {
-		return nil, errors.Join(mapError(err), conn.Close(), wdb.Close())
+		return nil, errors.Join(mapSQLite(err), conn.Close(), wdb.Close())
 	}
 	rdb.SetMaxOpenConns(readers)
 	rdb.SetMaxIdleConns(readers)
@@ -89,15 +130,34 @@ func openSQLite(ctx context.Context, path string, keys *Keys) (*Store, error) {
 	if err != nil {
 		return nil, errors.Join(err, rdb.Close(), conn.Close(), wdb.Close())
 	}
-	s := &Store{
-		read:  &cachedDB{db: rdb, still: still, stmts: map[string]*sql.Stmt{}},
+	return &sqliteEngine{
+		read:  &cachedDB{db: rdb, stmts: map[string]*sql.Stmt{}},
 		write: &writer{db: wdb, still: still, slot: make(chan struct{}, 1), conn: conn, stmts: map[string]*sql.Stmt{}},
+		still: still,
 		path:  path,
-		now:   time.Now,
-	}
-	s.queries = queries{keys: keys, stmt: s.read.stmt}
-	return s, nil
+	}, nil
 }
+
+func (e *sqliteEngine) reader() queries { return queries{stmt: e.stmt, told: mapSQLite} }
+
+func (e *sqliteEngine) stmt(ctx context.Context, query string) (*sql.Stmt, error) {
+	if err := e.still(); err != nil {
+		return nil, err
+	}
+	return e.read.stmt(ctx, query)
+}
+
+// dir is beside the file: kartotek.db has exports/kartotek.
+func (e *sqliteEngine) dir(kind string) string {
+	name := strings.TrimSuffix(filepath.Base(e.path), filepath.Ext(e.path))
+	return filepath.Join(filepath.Dir(e.path), kind, name)
+}
+
+func (e *sqliteEngine) name() string { return "SQLite " + filepath.Base(e.path) }
+
+func (e *sqliteEngine) sweep(context.Context) error { return nil }
+
+func (e *sqliteEngine) close() error { return errors.Join(e.write.close(), e.read.close()) }
 
 // secure keeps the store's files to their owner; a log that another process
 // takes away at this moment is none.
@@ -130,7 +190,7 @@ func stillThere(path string) (func() error, error) {
 func connect(ctx context.Context, db *sql.DB) (*sql.Conn, error) {
 	for end := time.Now().Add(busyFor); ; {
 		conn, err := db.Conn(ctx)
-		err = mapError(err)
+		err = mapSQLite(err)
 		if !errors.Is(err, ErrBusy) || time.Now().After(end) {
 			return conn, err
 		}
@@ -195,15 +255,15 @@ func checkKey(ctx context.Context, path, pragmaKey, keyPath string) error {
 }
 
 func openError(path string, err error) error {
-	mapped := mapError(err)
+	mapped := mapSQLite(err)
 	if errors.Is(mapped, ErrReadOnly) {
 		return fmt.Errorf("opening %s: %w", path, mapped)
 	}
 	return mapped
 }
 
-// mapError turns the driver's errors into the room's own.
-func mapError(err error) error {
+// mapSQLite turns the driver's errors into the room's own.
+func mapSQLite(err error) error {
 	switch {
 	case err == nil:
 		return nil
@@ -229,17 +289,17 @@ func mapError(err error) error {
 	return err
 }
 
-// Wipe moves the write-ahead log into the database and cuts it to nothing, so
+// wipe moves the write-ahead log into the database and cuts it to nothing, so
 // that no earlier image of a row stays in it; secure_delete has overwritten
 // the rows themselves. It reports false when a reader held on to the log for
 // as long as patience lasts: call it again later.
-func (s *Store) Wipe(ctx context.Context, patience time.Duration) (bool, error) {
+func (e *sqliteEngine) wipe(ctx context.Context, patience time.Duration) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	for {
 		var busy, logged, moved int
-		err := s.write.hold(ctx, func() error {
-			return mapError(s.write.conn.QueryRowContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &logged, &moved))
+		err := e.write.hold(ctx, func() error {
+			return mapSQLite(e.write.conn.QueryRowContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &logged, &moved))
 		})
 		switch {
 		case err == nil && busy == 0:

@@ -4,8 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
-	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -14,10 +12,26 @@ import (
 
 // Options say which store to open, and with which keys.
 type Options struct {
-	URL  string // "sqlite:PATH"
+	URL  string // "sqlite:PATH" or "mysql://USER:PASS@HOST:PORT/DB", see CheckURL
 	Keys string // path of the key file
+	// Files is the directory under which files that belong to a store without
+	// a directory of its own are kept: exports, reports. An embedded store has one.
+	Files string
 	// Existing refuses to make a new store where there is none.
 	Existing bool
+	// Migrate brings the schema of a MySQL store up to date, or makes it. An
+	// embedded store's is always brought up to date.
+	Migrate bool
+}
+
+// CheckURL tells whether a store's address can be understood, without opening it.
+func CheckURL(raw string) error {
+	if isMySQL(raw) {
+		_, err := parseMySQL(raw)
+		return err
+	}
+	_, err := sqlitePath(raw)
+	return err
 }
 
 // Store is an open store. Its methods read; InTx writes. It is safe for use by
@@ -27,120 +41,117 @@ type Store struct {
 	// NewKeys tells that the key file was made just now: say what it is for.
 	NewKeys bool
 
-	read  *cachedDB
-	write *writer
-	path  string
-	now   func() time.Time
+	engine engine
+	now    func() time.Time
 }
 
 // SetClock replaces the time of day, which tells under which day a change is
 // counted. Call it before the store is used.
 func (s *Store) SetClock(now func() time.Time) { s.now = now }
 
-// Open opens a store, makes it when it isn't there, and brings its schema up
-// to date. It changes nothing when it fails.
+// Open opens a store. An embedded one is made when it isn't there, and its
+// schema brought up to date. It changes nothing when it fails.
 func Open(ctx context.Context, o Options) (*Store, error) {
-	path, err := sqlitePath(o.URL)
+	open := openSQLite
+	if isMySQL(o.URL) {
+		open = openMySQL
+	}
+	e, keys, created, err := open(ctx, o)
 	if err != nil {
 		return nil, err
 	}
-	keys, created, err := keysFor(path, o)
-	if err != nil {
-		return nil, err
-	}
-	s, err := openSQLite(ctx, path, keys)
-	if err != nil {
-		return nil, err
-	}
-	s.NewKeys = created
-	if err := s.migrate(ctx); err != nil {
-		return nil, errors.Join(err, s.Close())
-	}
+	s := &Store{queries: e.reader(), NewKeys: created, engine: e, now: time.Now}
+	s.keys = keys
 	return s, nil
-}
-
-// keysFor loads the key file, or makes one when the store is new as well: a
-// database without its key file must not get another one.
-func keysFor(path string, o Options) (*Keys, bool, error) {
-	there, err := exists(path)
-	if err != nil {
-		return nil, false, err
-	}
-	if !there && o.Existing {
-		return nil, false, fmt.Errorf("there is no store at %s: run kartotek once to make it, or name another with --store", path)
-	}
-	keys, err := LoadKeys(o.Keys)
-	switch {
-	case err == nil:
-		return keys, false, nil
-	case !errors.Is(err, ErrNoKeys):
-		return nil, false, err
-	case there:
-		return nil, false, fmt.Errorf("there is a database at %s but no key file at %s: give the right one with --keys, or restore your copy of it", path, o.Keys)
-	}
-	keys, err = CreateKeys(o.Keys)
-	return keys, err == nil, err
 }
 
 // Keys are the secrets that the store was opened with.
 func (q queries) Keys() *Keys { return q.keys }
 
-// Path is the database file's path.
-func (s *Store) Path() string { return s.path }
+// Dir is the store's own directory for files of a kind, such as exports; it
+// may not exist yet.
+func (s *Store) Dir(kind string) string { return s.engine.dir(kind) }
 
-// Close waits for the write that is under way and closes the store.
-func (s *Store) Close() error {
-	return errors.Join(s.write.close(), s.read.close())
+// Name is the store in a few words, for a status line.
+func (s *Store) Name() string { return s.engine.name() }
+
+// SchemaVersion is how many steps of the schema the store has had.
+func (s *Store) SchemaVersion(ctx context.Context) (int64, error) {
+	return s.engine.schemaVersion(ctx)
 }
+
+// Wipe removes earlier images of erased rows from the embedded store's files.
+// It reports false when a reader held on to them for as long as patience
+// lasts: call it again later. A database server does that by itself.
+func (s *Store) Wipe(ctx context.Context, patience time.Duration) (bool, error) {
+	return s.engine.wipe(ctx, patience)
+}
+
+// Sweep removes what the engine itself needed once and no longer needs.
+func (s *Store) Sweep(ctx context.Context) error { return s.engine.sweep(ctx) }
+
+// Close waits for the writes that are under way and closes the store.
+func (s *Store) Close() error { return s.engine.close() }
 
 // Tx is a write transaction. A closure that is given one may run several
 // times, so it must have no effect but on the transaction and its own results.
 type Tx struct {
 	queries
+	engine engine
 	deltas map[string]int64 // what the counters change by
 	day    Day              // under which the changes are counted
 }
 
 // InTx runs fn in one write transaction, all or nothing. It starts again when
-// a row that fn was guarded by has changed in between.
+// a row that fn was guarded by has changed in between, and when the database
+// gave way or was lost. Where the answer to the commit itself was lost, it
+// finds out whether the transaction was kept: then what fn returned last stands.
 func (s *Store) InTx(ctx context.Context, fn func(*Tx) error) error {
-	for attempt := 1; ; attempt++ {
-		err := s.write.inTx(ctx, func(q queries) error {
-			q.keys = s.keys
-			tx := &Tx{queries: q, deltas: map[string]int64{}, day: DayOf(s.now())}
-			if err := fn(tx); err != nil {
-				return err
-			}
-			return tx.flushCounters(ctx)
-		})
-		if !errors.Is(err, errConflict) || attempt == 10 {
+	return s.engine.inTx(ctx, func(q queries) error {
+		q.keys = s.keys
+		tx := &Tx{queries: q, engine: s.engine, deltas: map[string]int64{}, day: DayOf(s.now())}
+		if err := fn(tx); err != nil {
 			return err
 		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(time.Duration(attempt) * time.Duration(rand.Int64N(int64(5*time.Millisecond)))):
-		}
-	}
+		return tx.flushCounters(ctx)
+	})
+}
+
+// NextIDs takes n ids of a sequence and returns the first; with n = 0 it tells
+// which none is above. Ids are never given out twice, except on an embedded
+// store those that were taken in a transaction that fails. They may have gaps.
+func (tx *Tx) NextIDs(ctx context.Context, sequence string, n int) (int64, error) {
+	return tx.engine.nextIDs(ctx, tx, sequence, n)
+}
+
+// ReturnIDs gives back the end of a block of ids, if nobody has taken any
+// after it and the engine minds gaps.
+func (tx *Tx) ReturnIDs(ctx context.Context, sequence string, from, to int64) error {
+	return tx.engine.returnIDs(ctx, tx, sequence, from, to)
 }
 
 // queries runs SQL by prepared statements, on the readers or in a transaction.
 type queries struct {
 	keys *Keys
 	stmt func(ctx context.Context, query string) (*sql.Stmt, error)
+	// told makes the driver's errors the room's own.
+	told func(error) error
+	// again waits before a read is repeated that err broke off, or tells that
+	// it isn't to be: in a transaction, all of it is.
+	again func(ctx context.Context, err error, attempt int) bool
 }
 
 func (q queries) exec(ctx context.Context, query string, args ...any) (int64, error) {
 	st, err := q.stmt(ctx, query)
 	if err != nil {
-		return 0, mapError(err)
+		return 0, q.told(err)
 	}
 	res, err := st.ExecContext(ctx, args...)
 	if err != nil {
-		return 0, mapError(err)
+		return 0, q.told(err)
 	}
 	n, err := res.RowsAffected()
-	return n, mapError(err)
+	return n, q.told(err)
 }
 
 // one changes exactly the row that args name; errConflict when it isn't there.
@@ -152,68 +163,101 @@ func (q queries) one(ctx context.Context, query string, args ...any) error {
 	return err
 }
 
+// fresh inserts a row that was not there when the transaction looked;
+// errConflict when somebody else has inserted it since.
+func (q queries) fresh(ctx context.Context, query string, args ...any) error {
+	_, err := q.exec(ctx, query, args...)
+	if errors.Is(err, ErrTaken) {
+		err = errConflict
+	}
+	return err
+}
+
+// rows begins a query. Its caller closes what it returns.
+func (q queries) rows(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	for attempt := 1; ; attempt++ {
+		st, err := q.stmt(ctx, query)
+		if err == nil {
+			var rows *sql.Rows
+			if rows, err = st.QueryContext(ctx, args...); err == nil {
+				return rows, nil
+			}
+		}
+		if err = q.told(err); q.again == nil || !q.again(ctx, err, attempt) {
+			return nil, err
+		}
+	}
+}
+
 // each runs a query and calls scan for every row.
 func (q queries) each(ctx context.Context, scan func(*sql.Rows) error, query string, args ...any) error {
-	st, err := q.stmt(ctx, query)
+	rows, err := q.rows(ctx, query, args...)
 	if err != nil {
-		return mapError(err)
-	}
-	rows, err := st.QueryContext(ctx, args...)
-	if err != nil {
-		return mapError(err)
+		return err
 	}
 	defer rows.Close()
 	for rows.Next() {
 		if err := scan(rows); err != nil {
-			return mapError(err)
+			return q.told(err)
 		}
 	}
-	return mapError(rows.Err())
+	return q.told(rows.Err())
 }
 
 // all fills a slice of structs by their db tags.
 func (q queries) all(ctx context.Context, dest any, query string, args ...any) error {
-	st, err := q.stmt(ctx, query)
+	rows, err := q.rows(ctx, query, args...)
 	if err != nil {
-		return mapError(err)
-	}
-	rows, err := st.QueryContext(ctx, args...)
-	if err != nil {
-		return mapError(err)
+		return err
 	}
 	defer rows.Close()
-	return mapError(sqlx.StructScan(rows, dest))
+	return q.told(sqlx.StructScan(rows, dest))
 }
 
 // get scans the one row of a query into dest; ErrNotFound when there is none.
 func (q queries) get(ctx context.Context, dest []any, query string, args ...any) error {
-	st, err := q.stmt(ctx, query)
+	rows, err := q.rows(ctx, query, args...)
 	if err != nil {
-		return mapError(err)
+		return err
 	}
-	return mapError(st.QueryRowContext(ctx, args...).Scan(dest...))
+	defer rows.Close()
+	if !rows.Next() {
+		if err := rows.Err(); err != nil {
+			return q.told(err)
+		}
+		return ErrNotFound
+	}
+	if err := rows.Scan(dest...); err != nil {
+		return q.told(err)
+	}
+	return q.told(rows.Close())
 }
 
 // cachedDB prepares each query once.
 type cachedDB struct {
 	db    *sql.DB
-	still func() error // whether the file is still the one that was opened
 	mu    sync.Mutex
 	stmts map[string]*sql.Stmt
 }
 
+func (c *cachedDB) known(query string) *sql.Stmt {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.stmts[query]
+}
+
 func (c *cachedDB) stmt(ctx context.Context, query string) (*sql.Stmt, error) {
-	if err := c.still(); err != nil {
+	if st := c.known(query); st != nil {
+		return st, nil
+	}
+	st, err := c.db.PrepareContext(ctx, query) // unlocked: a server may take its time
+	if err != nil {
 		return nil, err
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if st, ok := c.stmts[query]; ok {
-		return st, nil
-	}
-	st, err := c.db.PrepareContext(ctx, query)
-	if err != nil {
-		return nil, err
+	if first := c.stmts[query]; first != nil {
+		return first, st.Close()
 	}
 	c.stmts[query] = st
 	return st, nil
@@ -226,105 +270,4 @@ func (c *cachedDB) close() error {
 		st.Close()
 	}
 	return c.db.Close()
-}
-
-// writer is the process's one way to write: transactions queue for it here,
-// because SQLite's own busy handling stalls for seconds under many writers.
-type writer struct {
-	db    *sql.DB
-	still func() error
-	slot  chan struct{}
-	conn  *sql.Conn
-	stmts map[string]*sql.Stmt
-}
-
-func (w *writer) stmt(ctx context.Context, query string) (*sql.Stmt, error) {
-	if st, ok := w.stmts[query]; ok {
-		return st, nil
-	}
-	st, err := w.conn.PrepareContext(ctx, query)
-	if err != nil {
-		return nil, err
-	}
-	w.stmts[query] = st
-	return st, nil
-}
-
-// hold waits for the connection and runs fn on it.
-func (w *writer) hold(ctx context.Context, fn func() error) error {
-	select {
-	case w.slot <- struct{}{}:
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	defer func() { <-w.slot }()
-	if w.conn == nil {
-		return errors.New("the store is closed")
-	}
-	return fn()
-}
-
-func (w *writer) inTx(ctx context.Context, fn func(queries) error) error {
-	return w.hold(ctx, func() (err error) {
-		if err := w.still(); err != nil {
-			return err
-		}
-		if _, err := w.conn.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
-			return mapError(err)
-		}
-		done := false
-		defer func() {
-			if !done { // also when fn panics
-				w.conn.ExecContext(context.WithoutCancel(ctx), "ROLLBACK")
-			}
-		}()
-		if err := fn(queries{stmt: w.stmt}); err != nil {
-			return err
-		}
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		// From here on the answer must be the commit's own, so it can't be cancelled.
-		if _, err := w.conn.ExecContext(context.WithoutCancel(ctx), "COMMIT"); err != nil {
-			return mapError(err)
-		}
-		done = true
-		return nil
-	})
-}
-
-func (w *writer) close() error {
-	w.slot <- struct{}{}
-	defer func() { <-w.slot }()
-	for _, st := range w.stmts {
-		st.Close()
-	}
-	if w.conn == nil {
-		return nil
-	}
-	err := errors.Join(w.conn.Close(), w.db.Close())
-	w.conn = nil
-	return err
-}
-
-// NextIDs takes n ids of a sequence and returns the first. Ids are never given
-// out twice; one that was taken in a transaction that fails is given out again.
-func (tx *Tx) NextIDs(ctx context.Context, sequence string, n int) (int64, error) {
-	changed, err := tx.exec(ctx, `UPDATE sequences SET next_id = next_id + ? WHERE name = ?`, n, sequence)
-	if err != nil {
-		return 0, err
-	}
-	if changed == 0 {
-		_, err := tx.exec(ctx, `INSERT INTO sequences (name, next_id) VALUES (?, ?)`, sequence, 1+n)
-		return 1, err
-	}
-	var next int64
-	err = tx.get(ctx, []any{&next}, `SELECT next_id FROM sequences WHERE name = ?`, sequence)
-	return next - int64(n), err
-}
-
-// ReturnIDs gives back the end of a block of ids, if nobody has taken any after it.
-func (tx *Tx) ReturnIDs(ctx context.Context, sequence string, from, to int64) error {
-	_, err := tx.exec(ctx, `UPDATE sequences SET next_id = ? WHERE name = ? AND next_id = ?`, from, sequence, to)
-	return err
 }

@@ -9,7 +9,7 @@ import (
 // Errors that every method of the room maps the driver's errors to.
 var (
 	ErrNotFound = errors.New("not found")
-	// ErrTaken: a unique value (a live address, a list's name) is there already.
+	// ErrTaken: a unique value (a list's name) is there already.
 	ErrTaken = errors.New("already taken")
 	// ErrBusy: another process has held the store for longer than the deadline.
 	ErrBusy = errors.New("the store is busy: another process has been writing to it all the time; try again")
@@ -23,6 +23,12 @@ var (
 	ErrDisk = errors.New("the store's files can't be read or written: is the disk full, or failing? Nothing was changed")
 	// ErrMoved: the database file is not the one that was opened any more.
 	ErrMoved = errors.New("the store's file was moved, removed or replaced while it was open: close Kartotek and start it again; nothing was changed")
+	// ErrAway: the database server can't be reached, or is going down.
+	ErrAway = errors.New("the database does not answer: see whether it runs and can be reached; nothing was lost, try again")
+	// ErrUnsure: a commit's answer was lost, and the database stayed away.
+	ErrUnsure = errors.New("the database went away while the act was being kept: it is there whole or not at all; look which before you repeat it")
+	// ErrTooLong: a text is longer than the store keeps.
+	ErrTooLong = errors.New("a text is longer than the store keeps")
 	// errConflict: the row changed since it was read; the transaction starts again.
 	errConflict = errors.New("the row changed since it was read")
 )

@@ -24,7 +24,7 @@ func pages(t *testing.T, s *Store) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	db, err := sqlite3.Open(dsn(s.Path(), ""))
+	db, err := sqlite3.Open(dsn(s.engine.(*sqliteEngine).path, ""))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,7 +135,7 @@ func TestErasedBytesAreGone(t *testing.T) {
 	if wiped, err := s.Wipe(ctx, 10*time.Second); err != nil || !wiped {
 		t.Fatalf("wiped: %v, %v", wiped, err)
 	}
-	if info, err := os.Stat(s.Path() + "-wal"); err != nil || info.Size() != 0 {
+	if info, err := os.Stat(s.engine.(*sqliteEngine).path + "-wal"); err != nil || info.Size() != 0 {
 		t.Errorf("the write-ahead log is not empty: %v, %v", info, err)
 	}
 	all := pages(t, s)
