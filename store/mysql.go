@@ -34,6 +34,9 @@ type mysqlEngine struct {
 	own   string // the store's own name for its directories there
 	words string
 
+	once   sync.Once
+	closed chan struct{}
+
 	slots chan struct{} // one for each writer
 	mu    sync.Mutex
 	idle  []*session
@@ -63,13 +66,17 @@ func (e *mysqlEngine) name() string { return e.words }
 
 func (e *mysqlEngine) wipe(context.Context, time.Duration) (bool, error) { return true, nil }
 
-func (e *mysqlEngine) close() error {
-	for range mysqlWriters { // wait for those that are under way
-		e.slots <- struct{}{}
-	}
-	e.dropIdle()
-	e.ids.close()
-	return errors.Join(e.write.Close(), e.read.close())
+func (e *mysqlEngine) close() (err error) {
+	e.once.Do(func() {
+		close(e.closed)
+		for range mysqlWriters { // wait for those that are under way
+			e.slots <- struct{}{}
+		}
+		e.dropIdle()
+		e.ids.close()
+		err = errors.Join(e.write.Close(), e.read.close())
+	})
+	return err
 }
 
 // session is a connection for writing with the statements prepared on it.
@@ -106,6 +113,8 @@ func (s *session) close() { s.conn.Close() }
 func (e *mysqlEngine) take(ctx context.Context) (*session, error) {
 	select {
 	case e.slots <- struct{}{}:
+	case <-e.closed:
+		return nil, errClosed
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"kartotek/store/storetest"
 )
 
 // TestPlansOfPages reads how SQLite means to run each page: along an index that
@@ -34,6 +36,7 @@ func TestPlansOfPages(t *testing.T) {
 
 func planOf(t *testing.T, ctx context.Context, s *Store, query string, args []any) []string {
 	t.Helper()
+	storetest.Embedded(t)
 	var plan []string
 	err := s.each(ctx, func(rows *sql.Rows) error {
 		var id, parent, unused int

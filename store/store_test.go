@@ -2,13 +2,19 @@ package store
 
 import (
 	"context"
-	"path/filepath"
+	"os"
 	"testing"
+
+	"kartotek/store/storetest"
 )
 
+func TestMain(m *testing.M) { os.Exit(storetest.Both(m)) }
+
+// open opens the store of a directory, on the engine that tests run on now.
 func open(t *testing.T, dir string) *Store {
 	t.Helper()
-	s, err := Open(context.Background(), Options{URL: "sqlite:" + filepath.Join(dir, "k.db"), Keys: filepath.Join(dir, "keys.json")})
+	p := storetest.At(t, dir)
+	s, err := Open(context.Background(), Options{URL: p.URL, Keys: p.Keys, Files: p.Files, Migrate: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -29,6 +29,7 @@ var (
 	ErrUnsure = errors.New("the database went away while the act was being kept: it is there whole or not at all; look which before you repeat it")
 	// ErrTooLong: a text is longer than the store keeps.
 	ErrTooLong = errors.New("a text is longer than the store keeps")
+	errClosed  = errors.New("the store is closed")
 	// errConflict: the row changed since it was read; the transaction starts again.
 	errConflict = errors.New("the row changed since it was read")
 )

@@ -15,6 +15,8 @@ import (
 
 	"github.com/ncruces/go-sqlite3"
 	"github.com/ncruces/go-sqlite3/ext/serdes"
+
+	"kartotek/store/storetest"
 )
 
 // pages are all pages of the database, free ones included, decrypted.
@@ -116,6 +118,7 @@ func addAct(ctx context.Context, tx *Tx, c *Contact, p Person, sealed map[int64]
 // TestErasedBytesAreGone: after an erasure and a wipe, no earlier image of the
 // row is in the log or in any page, not even where a page was split.
 func TestErasedBytesAreGone(t *testing.T) {
+	storetest.Embedded(t)
 	s := open(t, t.TempDir())
 	ctx := t.Context()
 	const n, erased = 3000, 300

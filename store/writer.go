@@ -38,7 +38,7 @@ func (w *writer) hold(ctx context.Context, fn func() error) error {
 	}
 	defer func() { <-w.slot }()
 	if w.conn == nil {
-		return errors.New("the store is closed")
+		return errClosed
 	}
 	return fn()
 }

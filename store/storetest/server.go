@@ -1,0 +1,185 @@
+package storetest
+
+import (
+	"database/sql"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// Server is a private MariaDB on loopback, with a directory of its own.
+type Server struct {
+	Address string // USER:PASS@HOST:PORT
+	CA      string // the certificate that its own is signed by
+
+	port   string
+	dir    string
+	cmd    *exec.Cmd
+	reaper io.Closer
+}
+
+// program finds a program of the server's package, which may lie where only
+// root looks.
+func program(name string) (string, error) {
+	if path, err := exec.LookPath(name); err == nil {
+		return path, nil
+	}
+	return exec.LookPath(filepath.Join("/usr/sbin", name))
+}
+
+// Start starts a server. It ends with the process, however that ends.
+func Start() (*Server, error) {
+	under := ""
+	if info, err := os.Stat("/dev/shm"); err == nil && info.IsDir() {
+		under = "/dev/shm" // tests wait for no disk
+	}
+	dir, err := os.MkdirTemp(under, "kartotek-mariadb-")
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{dir: dir, CA: filepath.Join(dir, "ca.pem")}
+	if err := s.install(); err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	if err := errors.Join(s.watch(), s.Up()); err != nil {
+		s.Stop()
+		return nil, err
+	}
+	return s, nil
+}
+
+// StartFor starts a server for one test alone.
+func StartFor(t *testing.T) *Server {
+	t.Helper()
+	Need(t)
+	s, err := Start()
+	if err != nil {
+		t.Fatalf("starting a private MariaDB: %v", err)
+	}
+	t.Cleanup(s.Stop)
+	return s
+}
+
+func (s *Server) install() error {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	_, s.port, _ = net.SplitHostPort(l.Addr().String())
+	l.Close()
+	s.Address = "root@127.0.0.1:" + s.port
+	if err := certificates(s.dir); err != nil {
+		return err
+	}
+	install, err := program("mariadb-install-db")
+	if err != nil {
+		return err
+	}
+	args := []string{"--no-defaults", "--datadir=" + filepath.Join(s.dir, "data"), "--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve"}
+	if out, err := exec.Command(install, append(args, asRoot()...)...).CombinedOutput(); err != nil {
+		return fmt.Errorf("mariadb-install-db: %w: %s", err, out)
+	}
+	return nil
+}
+
+// asRoot allows the server to run as root, where the tests do.
+func asRoot() []string {
+	if u, err := user.Current(); err == nil && u.Uid == "0" {
+		return []string{"--user=root"}
+	}
+	return nil
+}
+
+// Up starts the server's process and waits until it answers. What was kept
+// before a Kill is there again.
+func (s *Server) Up() error {
+	path, err := program("mariadbd")
+	if err != nil {
+		return err
+	}
+	args := []string{"--no-defaults", "--datadir=" + filepath.Join(s.dir, "data"), "--socket=" + filepath.Join(s.dir, "s"), "--pid-file=" + filepath.Join(s.dir, "pid"),
+		"--port=" + s.port, "--bind-address=127.0.0.1", "--skip-name-resolve", "--skip-log-bin", "--innodb-buffer-pool-size=64M", "--innodb-log-file-size=32M",
+		"--innodb-flush-log-at-trx-commit=1", "--log-error=" + filepath.Join(s.dir, "log"),
+		"--ssl-ca=" + s.CA, "--ssl-cert=" + filepath.Join(s.dir, "server.pem"), "--ssl-key=" + filepath.Join(s.dir, "server.key")}
+	s.cmd = exec.Command(path, append(args, asRoot()...)...)
+	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // ctrl+c is for the test
+	if err := s.cmd.Start(); err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(s.dir, "running"), []byte(strconv.Itoa(s.cmd.Process.Pid)), 0o600); err != nil {
+		return err
+	}
+	db, err := sql.Open("mysql", dsn(s.Address))
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	for end := time.Now().Add(60 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		if err = db.Ping(); err == nil {
+			return nil
+		}
+		if time.Now().After(end) || s.cmd.Process.Signal(syscall.Signal(0)) != nil {
+			log, _ := os.ReadFile(filepath.Join(s.dir, "log"))
+			return fmt.Errorf("the server does not answer: %w: %s", err, log)
+		}
+	}
+}
+
+// watch leaves a shell behind that ends the server, and removes what it kept,
+// when this process has ended in any way: its standard input ends then.
+func (s *Server) watch() error {
+	shell := exec.Command("sh", "-c", `cat >/dev/null; kill -9 "$(cat "$1/running")" 2>/dev/null; rm -rf "$1"`, "sh", s.dir)
+	shell.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	in, err := shell.StdinPipe()
+	if err != nil {
+		return err
+	}
+	if err := shell.Start(); err != nil {
+		return err
+	}
+	s.reaper = in
+	return nil
+}
+
+// Kill ends the server's process at once, as a crash does.
+func (s *Server) Kill() {
+	s.cmd.Process.Kill()
+	s.cmd.Wait()
+}
+
+// Restart kills the server and brings it up again.
+func (s *Server) Restart(t testing.TB) {
+	t.Helper()
+	s.Kill()
+	if err := s.Up(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Stop ends the server for good.
+func (s *Server) Stop() {
+	if s.cmd != nil && s.cmd.Process != nil {
+		s.Kill()
+	}
+	os.Remove(filepath.Join(s.dir, "running")) // its number may be another's soon
+	if s.reaper != nil {
+		s.reaper.Close()
+	}
+	os.RemoveAll(s.dir)
+}
+
+// dsn is the driver's address of a server, without a database.
+func dsn(address string) string {
+	i := strings.LastIndexByte(address, '@')
+	return address[:i] + "@tcp(" + address[i+1:] + ")/"
+}

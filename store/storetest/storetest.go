@@ -1,0 +1,140 @@
+// Package storetest gives tests a fresh store on each engine: SQLite always,
+// and a private MariaDB that ends with the test process. It knows nothing of
+// the store but its address, and no program imports it.
+package storetest
+
+import (
+	"crypto/rand"
+	"database/sql"
+	"encoding/hex"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+
+	_ "github.com/go-sql-driver/mysql" // for making databases
+)
+
+// ServerVariable, in the environment, names a MySQL server to test on instead
+// of a private one: USER:PASS@HOST:PORT of a user who may make databases.
+const ServerVariable = "KARTOTEK_TEST_MYSQL"
+
+// The engines.
+const (
+	SQLite = "SQLite"
+	MySQL  = "MySQL"
+)
+
+// Place is where a store of a test lies, for store.Options.
+type Place struct{ URL, Keys, Files string }
+
+// Engine is the one that tests run on now.
+var Engine = SQLite
+
+// Both runs all tests of a package on each engine, one after the other, and
+// returns the exit code. Fuzzing needs one only.
+func Both(m *testing.M) int {
+	flag.Parse()
+	engines := []string{SQLite, MySQL}
+	if f := flag.Lookup("test.fuzz"); f != nil && f.Value.String() != "" {
+		engines = engines[:1]
+	}
+	for _, Engine = range engines {
+		if code := m.Run(); code != 0 {
+			fmt.Fprintf(os.Stderr, "these tests failed on %s\n", Engine)
+			return code
+		}
+	}
+	return 0
+}
+
+// Embedded skips a test that is about the embedded store alone.
+func Embedded(t testing.TB) {
+	t.Helper()
+	if Engine != SQLite {
+		t.Skip("this is about SQLite alone")
+	}
+}
+
+// At is the place of the store of a directory, on the engine that tests run
+// on now. It is gone after the test.
+func At(t testing.TB, dir string) Place {
+	t.Helper()
+	p := Place{URL: "sqlite:" + filepath.Join(dir, "k.db"), Keys: filepath.Join(dir, "keys.json"), Files: dir}
+	if Engine == SQLite {
+		return p
+	}
+	placesMu.Lock()
+	defer placesMu.Unlock()
+	if places[dir] == "" {
+		places[dir] = On(t, shared(t))
+	}
+	p.URL = places[dir]
+	return p
+}
+
+var (
+	placesMu sync.Mutex
+	places   = map[string]string{} // the database of each directory
+)
+
+// On makes an empty database on a server, and returns the address of a store
+// there.
+func On(t testing.TB, server string) string {
+	t.Helper()
+	name := make([]byte, 8)
+	rand.Read(name)
+	database := "kartotek_test_" + hex.EncodeToString(name)
+	Do(t, server, "CREATE DATABASE "+database)
+	t.Cleanup(func() { Do(t, server, "DROP DATABASE IF EXISTS "+database) })
+	return "mysql://" + server + "/" + database
+}
+
+// Do runs statements on a server, USER:PASS@HOST:PORT.
+func Do(t testing.TB, server string, statements ...string) {
+	t.Helper()
+	db, err := sql.Open("mysql", dsn(server))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	for _, s := range statements {
+		if _, err := db.Exec(s); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+var (
+	once   sync.Once
+	server *Server
+	failed error
+)
+
+// shared is the server that the tests of this process share.
+func shared(t testing.TB) string {
+	t.Helper()
+	if given := os.Getenv(ServerVariable); given != "" {
+		return given
+	}
+	Need(t)
+	once.Do(func() { server, failed = Start() })
+	if failed != nil {
+		t.Fatalf("starting a private MariaDB: %v", failed)
+	}
+	return server.Address
+}
+
+// Need skips a test where MariaDB isn't installed; with CI=true it fails.
+func Need(t testing.TB) {
+	t.Helper()
+	if _, err := program("mariadbd"); err != nil {
+		reason := fmt.Sprintf("%v: install mariadb-server (scripts/setup does)", err)
+		if os.Getenv("CI") == "true" {
+			t.Fatal(reason)
+		}
+		t.Skip(reason)
+	}
+}
