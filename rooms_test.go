@@ -30,14 +30,14 @@ var arrows = map[string][]string{
 // foreign are modules that a room may not reach for itself, because another
 // room is there for what they do.
 var foreign = map[string][]string{
-	"cmd": {"database/sql", "net/smtp", "github.com/emersion/go-smtp", "github.com/jmoiron/sqlx", "github.com/ncruces/go-sqlite3"},
-	"tui": {"database/sql", "net/smtp", "net/http", "github.com/emersion/go-smtp", "github.com/jmoiron/sqlx", "github.com/ncruces/go-sqlite3"},
-	"web": {"database/sql", "net/smtp", "github.com/emersion/go-smtp", "github.com/jmoiron/sqlx", "github.com/ncruces/go-sqlite3"},
+	"cmd": {"database/sql", "net/smtp", "github.com/emersion/go-smtp", "github.com/jmoiron/sqlx", "github.com/ncruces/go-sqlite3", "github.com/go-sql-driver/mysql"},
+	"tui": {"database/sql", "net/smtp", "net/http", "github.com/emersion/go-smtp", "github.com/jmoiron/sqlx", "github.com/ncruces/go-sqlite3", "github.com/go-sql-driver/mysql"},
+	"web": {"database/sql", "net/smtp", "github.com/emersion/go-smtp", "github.com/jmoiron/sqlx", "github.com/ncruces/go-sqlite3", "github.com/go-sql-driver/mysql"},
 	"flows": {
-		"database/sql", "net/smtp", "net/http", "github.com/emersion/go-smtp", "github.com/jmoiron/sqlx", "github.com/ncruces/go-sqlite3",
+		"database/sql", "net/smtp", "net/http", "github.com/emersion/go-smtp", "github.com/jmoiron/sqlx", "github.com/ncruces/go-sqlite3", "github.com/go-sql-driver/mysql",
 		"charm.land", "github.com/spf13/cobra",
 	},
-	"mta":   {"database/sql", "charm.land", "github.com/jmoiron/sqlx", "github.com/ncruces/go-sqlite3"},
+	"mta":   {"database/sql", "charm.land", "github.com/jmoiron/sqlx", "github.com/ncruces/go-sqlite3", "github.com/go-sql-driver/mysql"},
 	"store": {"net/smtp", "net/http", "charm.land", "github.com/emersion/go-smtp"},
 }
 

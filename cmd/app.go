@@ -7,9 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"strings"
 	"unicode"
 
+	"github.com/adrg/xdg"
 	"github.com/charmbracelet/x/term"
 
 	"kartotek/flows"
@@ -23,6 +25,8 @@ type app struct {
 	errOut io.Writer
 	set    settings
 
+	migrates bool // the command may change the schema of a database server
+
 	store  *store.Store
 	common shared // with the other processes on the store; set by open
 }
@@ -32,7 +36,7 @@ func (a *app) openStore(ctx context.Context) error {
 	if a.store != nil {
 		return nil
 	}
-	s, err := store.Open(ctx, store.Options{URL: a.set.Store, Keys: a.set.Keys})
+	s, err := store.Open(ctx, store.Options{URL: a.set.Store, Keys: a.set.Keys, Files: filepath.Join(xdg.DataHome, "kartotek"), Migrate: a.migrates})
 	if err != nil {
 		return err
 	}

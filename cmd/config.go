@@ -54,7 +54,7 @@ func (a *app) configure(flags *pflag.FlagSet) error {
 	}
 	// KARTOTEK_PUBLIC_URL is --public-url, and so on; an empty one says nothing.
 	if err := k.Load(env.Provider(".", env.Opt{Prefix: "KARTOTEK_", TransformFunc: func(name, value string) (string, any) {
-		if value == "" {
+		if value == "" || name == store.PasswordVariable {
 			return "", nil
 		}
 		return strings.ReplaceAll(strings.ToLower(strings.TrimPrefix(name, "KARTOTEK_")), "_", "-"), value
@@ -116,8 +116,8 @@ func (s *settings) defaults() error {
 	if s.Web == "" {
 		s.Web = defaultWeb
 	}
-	if path, ok := strings.CutPrefix(s.Store, "sqlite:"); !ok || path == "" {
-		return usageError{errors.New("--store takes sqlite:PATH")}
+	if err := store.CheckURL(s.Store); err != nil {
+		return usageError{err}
 	}
 	if _, _, err := net.SplitHostPort(s.Web); err != nil {
 		return usageError{fmt.Errorf("--web takes HOST:PORT, such as %s", defaultWeb)}

@@ -13,6 +13,7 @@ func (a *app) migrate() *cobra.Command {
 		Short: "Bring the store's schema up to date",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			a.migrates = true
 			if _, err := a.open(cmd.Context()); err != nil {
 				return err
 			}

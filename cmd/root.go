@@ -95,7 +95,7 @@ kartotek import people.csv --list News --confirmed`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.console(cmd.Context()) },
 	}
 	f := root.PersistentFlags()
-	f.String("store", "", "the store: sqlite:PATH (default: in the XDG data directory)")
+	f.String("store", "", "the store: sqlite:PATH, or mysql://USER@HOST:PORT/DB?password-file=PATH (default: a file in the XDG data directory)")
 	f.String("keys", "", "the key file (default: in the XDG configuration directory)")
 	f.String("config", "", "the configuration file (default: config.toml in the XDG configuration directory)")
 	f.Bool("json", false, "print JSON")

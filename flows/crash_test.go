@@ -17,10 +17,15 @@ import (
 	"kartotek/flows/letters"
 	"kartotek/mta"
 	"kartotek/store"
+	"kartotek/store/storetest"
 )
 
-// crashDir, in the environment, makes the test binary the process that is killed.
-const crashDir = "KARTOTEK_TEST_CRASH_DIR"
+// crashDir, in the environment, makes the test binary the process that is
+// killed; crashStore is the store that it works on.
+const (
+	crashDir   = "KARTOTEK_TEST_CRASH_DIR"
+	crashStore = "KARTOTEK_TEST_CRASH_STORE"
+)
 
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(crashDir); dir != "" {
@@ -30,13 +35,13 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
-	os.Exit(m.Run())
+	os.Exit(storetest.Both(m))
 }
 
 // victim does all acts at once, and tells of each before and after it, until
 // it is killed.
 func victim(ctx context.Context, dir string) error {
-	st, err := store.Open(ctx, store.Options{URL: "sqlite:" + filepath.Join(dir, "k.db"), Keys: filepath.Join(dir, "keys.json")})
+	st, err := store.Open(ctx, store.Options{URL: os.Getenv(crashStore), Keys: filepath.Join(dir, "keys.json"), Files: dir})
 	if err != nil {
 		return err
 	}
@@ -197,7 +202,7 @@ func TestProcessesSideBySide(t *testing.T) {
 func killOne(t *testing.T, dir string, after time.Duration) map[string]string {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), crashDir+"="+dir)
+	cmd.Env = append(os.Environ(), crashDir+"="+dir, crashStore+"="+storetest.At(t, dir).URL)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 
 	"kartotek/flows/letters"
 	"kartotek/store"
+	"kartotek/store/storetest"
 )
 
 var (
@@ -36,10 +37,12 @@ func newDesk(t *testing.T) *desk {
 	return d
 }
 
-// deskAt is a service on the store of a directory.
+// deskAt is a service on the store of a directory, on the engine that tests
+// run on now.
 func deskAt(t *testing.T, dir string) *desk {
 	t.Helper()
-	s, err := store.Open(t.Context(), store.Options{URL: "sqlite:" + filepath.Join(dir, "k.db"), Keys: filepath.Join(dir, "keys.json")})
+	p := storetest.At(t, dir)
+	s, err := store.Open(t.Context(), store.Options{URL: p.URL, Keys: p.Keys, Files: p.Files, Migrate: true})
 	if err != nil {
 		t.Fatal(err)
 	}

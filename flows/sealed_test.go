@@ -13,11 +13,13 @@ import (
 // TestBrowsingDecryptsNothing takes the AEAD keyset away and leaves the
 // pepper: browsing and searching go on as before, and no card opens.
 func TestBrowsingDecryptsNothing(t *testing.T) {
-	d := newDesk(t)
+	dir := t.TempDir()
+	d := deskAt(t, dir)
 	ctx := t.Context()
+	_, err := d.AddList(ctx, anna, "News")
+	d.must(err)
 	d.bring("other@example.dk", Deleted)
 	d.bring(marie, Confirmed)
-	dir := filepath.Dir(filepath.Dir(d.store.Dir("exports")))
 	d.must(d.store.Close())
 	otherKeyset(t, filepath.Join(dir, "keys.json"))
 	d = deskAt(t, dir)

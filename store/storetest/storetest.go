@@ -131,7 +131,7 @@ func shared(t testing.TB) string {
 func Need(t testing.TB) {
 	t.Helper()
 	if _, err := program("mariadbd"); err != nil {
-		reason := fmt.Sprintf("%v: install mariadb-server (scripts/setup does)", err)
+		reason := fmt.Sprintf("%v: install mariadb-server-core (scripts/setup does)", err)
 		if os.Getenv("CI") == "true" {
 			t.Fatal(reason)
 		}
