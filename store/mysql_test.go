@@ -1,0 +1,385 @@
+package store
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"kartotek/store/storetest"
+)
+
+// server skips a test on SQLite, and returns the place of a store.
+func server(t *testing.T) storetest.Place {
+	t.Helper()
+	if storetest.Engine == storetest.SQLite {
+		t.Skip("this is about a database server")
+	}
+	return storetest.At(t, t.TempDir())
+}
+
+func options(p storetest.Place) Options { return Options{URL: p.URL, Keys: p.Keys, Files: p.Files} }
+
+// made opens a store that it makes first.
+func made(t *testing.T, o Options) *Store {
+	t.Helper()
+	o.Migrate = true
+	s, err := Open(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+// refused opens a store that must not open, and returns why.
+func refused(t *testing.T, o Options) string {
+	t.Helper()
+	s, err := Open(t.Context(), o)
+	if err == nil {
+		s.Close()
+		t.Fatal("it opens")
+	}
+	return err.Error()
+}
+
+func TestMySQLAddresses(t *testing.T) {
+	for in, want := range map[string]string{
+		"mysql://anna@db.example/k":                         "anna||db.example:3306|k",
+		"mysql://anna:p%40ss%3A%2F@h1:3307,h2,[::1]:3308/k": "anna|p@ss:/|h1:3307 h2:3306 [::1]:3308|k",
+		"mysql://anna:a:b@h/k?tls=skip-verify&timeout=5s":   "anna|a:b|h:3306|k",
+		"mysql://h/k":                                "",
+		"mysql://anna@h":                             "",
+		"mysql://anna@h/":                            "",
+		"mysql://anna@/k":                            "",
+		"mysql://anna@h,/k":                          "",
+		"mysql://anna:secret%zz@h/k":                 "",
+		"mysql://anna:secret@h/k?tls=maybe":          "",
+		"mysql://anna:secret@h/k?allowAllFiles=true": "",
+		"mysql://anna:secret@h/k?timeout=-1s":        "",
+		"mysql://anna:secret@h/k?tls=%zz":            "",
+		"mysql://anna:secret@h/k/more":               "",
+		"mysql://anna:secret@h1:1:2/k":               "",
+	} {
+		m, err := parseMySQL(in)
+		got := ""
+		if err == nil {
+			got = strings.Join([]string{m.user, m.password, strings.Join(m.hosts, " "), m.database}, "|")
+		} else if strings.Contains(err.Error(), "secret") {
+			t.Errorf("%s: the error tells the password: %v", in, err)
+		}
+		if got != want {
+			t.Errorf("%s: %q, want %q (%v)", in, got, want, err)
+		}
+	}
+}
+
+func TestMySQLOpening(t *testing.T) {
+	o := options(server(t))
+	if why := refused(t, o); !strings.Contains(why, "kartotek migrate") {
+		t.Errorf("before it is made: %s", why)
+	}
+	if _, err := os.Stat(o.Keys); err == nil {
+		t.Error("a key file was made for a store that is not there")
+	}
+	s := made(t, o)
+	again, err := Open(t.Context(), o)
+	if err != nil || !s.NewKeys || again.NewKeys {
+		t.Fatalf("opening again: %v", err)
+	}
+	defer again.Close()
+
+	other := o
+	other.Keys = filepath.Join(t.TempDir(), "keys.json")
+	if why := refused(t, other); !strings.Contains(why, "no key file") {
+		t.Errorf("without its key file: %s", why)
+	}
+	if _, err := CreateKeys(other.Keys); err != nil {
+		t.Fatal(err)
+	}
+	for _, other.Migrate = range []bool{false, true} {
+		if why := refused(t, other); !strings.Contains(why, "another store's") {
+			t.Errorf("with another key file: %s", why)
+		}
+	}
+
+	version := func(n int) {
+		t.Helper()
+		if err := s.InTx(t.Context(), func(tx *Tx) error { return tx.SetSetting(t.Context(), settingSchema, fmt.Sprint(n)) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	version(len(mysqlSteps()) + 1)
+	if why := refused(t, o); !strings.Contains(why, "newer kartotek") {
+		t.Errorf("a newer schema: %s", why)
+	}
+	version(len(mysqlSteps()) - 3)
+	if why := refused(t, o); !strings.Contains(why, "kartotek migrate") {
+		t.Errorf("an older schema: %s", why)
+	}
+	if n, err := made(t, o).SchemaVersion(t.Context()); err != nil || n != int64(len(mysqlSteps())) {
+		t.Errorf("migrated to %d, %v", n, err)
+	}
+}
+
+// TestMySQLMigratedAtOnce: whoever starts first, the schema is made once, and
+// one key file wins.
+func TestMySQLMigratedAtOnce(t *testing.T) {
+	o := options(server(t))
+	o.Migrate = true
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			s, err := Open(t.Context(), o)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			s.Close()
+		})
+	}
+	wg.Wait()
+}
+
+// TestMySQLPasswords: by file, by environment, and never in an error.
+func TestMySQLPasswords(t *testing.T) {
+	p := server(t)
+	i, j := strings.LastIndexByte(p.URL, '@'), strings.LastIndexByte(p.URL, '/')
+	root, database := strings.TrimPrefix(p.URL[:j], mysqlScheme), p.URL[j+1:]
+	user := "u" + database[len(database)-8:]
+	const password = "pa:ss/w@rd"
+	storetest.Do(t, root, "CREATE USER "+user+"@'%' IDENTIFIED BY '"+password+"'", "GRANT ALL ON "+database+".* TO "+user+"@'%'")
+	t.Cleanup(func() { storetest.Do(t, root, "DROP USER "+user+"@'%'") })
+	file := filepath.Join(t.TempDir(), "password")
+	if err := os.WriteFile(file, []byte(password+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	o := options(p)
+	o.URL = mysqlScheme + user + p.URL[i:] + "?password-file=" + file
+	made(t, o)
+	for _, wrong := range []string{"wr0ng", ""} {
+		o.URL = mysqlScheme + user + ":" + wrong + p.URL[i:]
+		if why := refused(t, o); !strings.Contains(why, PasswordVariable) || strings.Contains(why, "wr0ng") {
+			t.Errorf("with a wrong password: %s", why)
+		}
+	}
+	t.Setenv(PasswordVariable, password)
+	made(t, o)
+	o.URL = mysqlScheme + user + p.URL[i:j] + "/nothing"
+	if why := refused(t, o); !strings.Contains(why, "no database") {
+		t.Errorf("without a database: %s", why)
+	}
+}
+
+// TestMySQLNodes: the first node that serves is taken, and a dead one is not
+// tried first again.
+func TestMySQLNodes(t *testing.T) {
+	p := server(t)
+	made(t, options(p))
+	dead, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dead.Close()
+	o := options(p)
+	o.URL = strings.Replace(p.URL, "@", "@"+dead.Addr().String()+",", 1)
+	s, err := Open(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	m, _ := parseMySQL(o.URL)
+	configs, err := m.configs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := newNodes(configs)
+	conn, err := n.Connect(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn.Close()
+	if diff := cmp.Diff([]int{1, 0}, n.order(n.failed[0])); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]int{0, 1}, n.order(n.failed[0].Add(avoidFor))); diff != "" {
+		t.Error(diff)
+	}
+	o.URL = "mysql://anna:secret@" + dead.Addr().String() + "/k"
+	if why := refused(t, o); !strings.Contains(why, "can't be reached") || strings.Contains(why, "secret") {
+		t.Error(why)
+	}
+}
+
+func TestMySQLEncrypted(t *testing.T) {
+	server(t)
+	own := storetest.StartFor(t)
+	o := Options{URL: storetest.On(t, own.Address), Keys: filepath.Join(t.TempDir(), "keys.json"), Files: t.TempDir()}
+	plain := o.URL
+	if o.URL = plain + "?tls=true"; !strings.Contains(refused(t, o), "tls-ca=PATH") {
+		t.Error("a certificate of nobody knows whom is trusted")
+	}
+	o.URL = plain + "?tls-ca=" + own.CA
+	s := made(t, o)
+	var name, cipher string
+	if err := s.get(t.Context(), []any{&name, &cipher}, "SHOW SESSION STATUS LIKE 'Ssl_cipher'"); err != nil || cipher == "" {
+		t.Errorf("the way to the server is encrypted by %q, %v", cipher, err)
+	}
+}
+
+// TestHotRows: many at once change the same counters, begin the same day and
+// take ids of the same sequence; nothing is lost, nothing given out twice.
+func TestHotRows(t *testing.T) {
+	s := open(t, t.TempDir())
+	ctx := t.Context()
+	const workers, each = 12, 20
+	var ids sync.Map
+	var twice atomic.Int64
+	var wg sync.WaitGroup
+	for range workers {
+		wg.Go(func() {
+			for range each {
+				var id int64
+				if err := s.InTx(ctx, func(tx *Tx) (err error) {
+					tx.add("act/asked", 1)
+					tx.add("permission/pending", 1)
+					if err := tx.SetSetting(ctx, "hot", "row"); err != nil {
+						return err
+					}
+					id, err = tx.NextIDs(ctx, "contacts", 1)
+					return err
+				}); err != nil {
+					t.Error(err)
+					return
+				}
+				if _, there := ids.LoadOrStore(id, true); there {
+					twice.Add(1)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	c, err := s.Counters(ctx)
+	if err != nil || c.ByPermission[Pending] != workers*each || twice.Load() != 0 {
+		t.Errorf("counted %d of %d, %d ids twice, %v", c.ByPermission[Pending], workers*each, twice.Load(), err)
+	}
+}
+
+// TestLostAnswer cuts the connection where the answer to a commit would come:
+// the act is kept once, its closure doesn't run again, and its results stand.
+func TestLostAnswer(t *testing.T) {
+	p := server(t)
+	made(t, options(p))
+	cut := newCutter(t, p.URL[strings.LastIndexByte(p.URL, '@')+1:strings.LastIndexByte(p.URL, '/')])
+	o := options(p)
+	o.URL = p.URL[:strings.LastIndexByte(p.URL, '@')+1] + cut.address + p.URL[strings.LastIndexByte(p.URL, '/'):]
+	s, err := Open(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	for _, forward := range []bool{true, false} { // is the commit done, or lost with its answer?
+		runs := 0
+		cut.forward.Store(forward)
+		cut.armed.Store(true)
+		before, err := s.Counters(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.InTx(t.Context(), func(tx *Tx) error { runs++; tx.add("permission/pending", 1); return nil }); err != nil {
+			t.Fatal(err)
+		}
+		c, err := s.Counters(t.Context())
+		if want := map[bool]int{true: 1, false: 2}[forward]; err != nil || c.ByPermission[Pending] != before.ByPermission[Pending]+1 || runs != want || cut.armed.Load() {
+			t.Errorf("commit forwarded %v: counted %d, %d runs, %v", forward, c.ByPermission[Pending]-before.ByPermission[Pending], runs, err)
+		}
+	}
+	if err := s.InTx(t.Context(), func(tx *Tx) error { return errors.New("no") }); err == nil || err.Error() != "no" {
+		t.Errorf("a refusal after it all: %v", err)
+	}
+}
+
+// cutter stands between a store and its server. Once armed, it cuts the
+// connection on which the next commit comes, when the server has answered it.
+type cutter struct {
+	address        string
+	armed, forward atomic.Bool
+}
+
+func newCutter(t *testing.T, to string) *cutter {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &cutter{address: l.Addr().String()}
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for {
+			near, err := l.Accept()
+			if err != nil {
+				return
+			}
+			wg.Go(func() { c.serve(near, to) })
+		}
+	})
+	t.Cleanup(func() { l.Close(); wg.Wait() })
+	return c
+}
+
+func (c *cutter) serve(near net.Conn, to string) {
+	defer near.Close()
+	far, err := net.Dial("tcp", to)
+	if err != nil {
+		return
+	}
+	defer far.Close()
+	var mute atomic.Bool
+	answered := make(chan struct{})
+	go func() {
+		defer close(answered)
+		defer near.Close()
+		buf := make([]byte, 64<<10)
+		for {
+			n, err := far.Read(buf)
+			if err != nil || mute.Load() {
+				return
+			}
+			if _, err := near.Write(buf[:n]); err != nil {
+				return
+			}
+		}
+	}()
+	buf := make([]byte, 64<<10)
+	for {
+		n, err := near.Read(buf)
+		if err != nil {
+			break
+		}
+		if bytes.Contains(buf[:n], []byte("COMMIT")) && c.armed.CompareAndSwap(true, false) {
+			mute.Store(true)
+			if !c.forward.Load() {
+				break
+			}
+		}
+		if _, err := far.Write(buf[:n]); err != nil {
+			break
+		}
+		if mute.Load() {
+			<-answered
+			return
+		}
+	}
+	far.Close()
+	<-answered
+	_, _ = io.Copy(io.Discard, near)
+}
