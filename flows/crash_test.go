@@ -254,3 +254,68 @@ func checkMail(d *desk) {
 		d.t.Errorf("%d letters were delivered and %d captured", delivered, len(captured))
 	}
 }
+
+// TestDatabaseKilled kills the database server in the middle of everything and
+// brings it up again: no act fails for it, every acknowledged one is there
+// once, and nothing is half done.
+func TestDatabaseKilled(t *testing.T) {
+	if storetest.Engine == storetest.SQLite {
+		t.Skip("this is about a database server")
+	}
+	kills := 2
+	if os.Getenv("KARTOTEK_SOAK") != "" {
+		kills = 30
+	}
+	server := storetest.StartFor(t)
+	dir := t.TempDir()
+	d := deskOn(t, storetest.Place{URL: storetest.On(t, server.Address), Keys: filepath.Join(dir, "keys.json"), Files: dir})
+	_, err := d.AddList(t.Context(), anna, "News")
+	d.must(err)
+	var mu sync.Mutex
+	states := map[string]string{}
+	acts := 0
+	say := func(words ...any) {
+		mu.Lock()
+		defer mu.Unlock()
+		if words[0] == "done" {
+			states[fmt.Sprint(words[1])] = fmt.Sprint(words[2])
+			acts++
+		}
+	}
+	done := func() int {
+		mu.Lock()
+		defer mu.Unlock()
+		return acts
+	}
+	var wg sync.WaitGroup
+	stop := make(chan struct{})
+	for worker := range 4 {
+		wg.Go(func() {
+			for n := 0; ; n++ {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				if err := life(t.Context(), d.Service, fmt.Sprintf("w%d.%d@example.com", worker, n), say); err != nil {
+					t.Errorf("an act failed: %v", err)
+					return
+				}
+			}
+		})
+	}
+	for range kills {
+		for next := done() + 50; done() < next && !t.Failed(); time.Sleep(time.Millisecond) {
+			continue
+		}
+		server.Restart(t)
+	}
+	close(stop)
+	wg.Wait()
+	for address, state := range states {
+		if got := d.newest(address).Permission.String(); got != state {
+			t.Errorf("%s was acknowledged as %s, and is %s", address, state, got)
+		}
+	}
+	d.check()
+}

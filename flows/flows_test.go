@@ -41,7 +41,12 @@ func newDesk(t *testing.T) *desk {
 // run on now.
 func deskAt(t *testing.T, dir string) *desk {
 	t.Helper()
-	p := storetest.At(t, dir)
+	return deskOn(t, storetest.At(t, dir))
+}
+
+// deskOn is a service on a store.
+func deskOn(t *testing.T, p storetest.Place) *desk {
+	t.Helper()
 	s, err := store.Open(t.Context(), store.Options{URL: p.URL, Keys: p.Keys, Files: p.Files, Migrate: true})
 	if err != nil {
 		t.Fatal(err)
