@@ -119,6 +119,9 @@ func (s *settings) defaults() error {
 	if err := store.CheckURL(s.Store); err != nil {
 		return usageError{err}
 	}
+	if err := hidePassword(s.Store); err != nil {
+		return fmt.Errorf("taking the password out of sight: %w", err)
+	}
 	if _, _, err := net.SplitHostPort(s.Web); err != nil {
 		return usageError{fmt.Errorf("--web takes HOST:PORT, such as %s", defaultWeb)}
 	}

@@ -172,3 +172,16 @@ func (m mysqlURL) encrypt(c *mysql.Config, pool *x509.CertPool) {
 	c.TLS.InsecureSkipVerify = mode != "true" // as the user asked for
 	c.AllowFallbackToPlaintext = mode == "preferred"
 }
+
+// CutPassword takes the password out of the address of a MySQL store; "" when
+// there is none in it.
+func CutPassword(raw string) (without, password string) {
+	m, err := parseMySQL(raw)
+	if !isMySQL(raw) || err != nil || m.password == "" {
+		return raw, ""
+	}
+	colon := strings.IndexByte(raw[len(mysqlScheme):], ':') + len(mysqlScheme)
+	authority, _, _ := strings.Cut(raw[len(mysqlScheme):], "/")
+	at := strings.LastIndexByte(authority, '@') + len(mysqlScheme)
+	return raw[:colon] + raw[at:], m.password
+}
