@@ -57,7 +57,7 @@ func TestCommandsOnMySQL(t *testing.T) {
 	run(exitDone, "", "import", people, "--list", "News", "--confirmed")
 	run(exitDone, `"subscriber_id": 1`, "find", "marie@example.dk", "--json")
 	run(exitDone, "", "export", "marie@example.dk", "--format", "json")
-	if found, _ := filepath.Glob(filepath.Join(dir, "data", "kartotek", "mysql-*", "exports", "*")); len(found) != 1 {
+	if found, _ := filepath.Glob(filepath.Join(dir, "data", "kartotek", "exports", "mysql-*", "*")); len(found) != 1 {
 		t.Errorf("the exported cards are %v", found)
 	}
 	run(exitDone, "", "erase", "marie@example.dk", "--reason", "asked for it")

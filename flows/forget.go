@@ -54,6 +54,9 @@ func (s *Service) Tick(ctx context.Context) error {
 	if err := s.sweepExports(ctx); err != nil {
 		return err
 	}
+	if err := s.store.Sweep(ctx); err != nil {
+		return err
+	}
 	_, err = s.store.Wipe(ctx, time.Second)
 	return err
 }

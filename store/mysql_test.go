@@ -12,6 +12,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -382,4 +383,27 @@ func (c *cutter) serve(near net.Conn, to string) {
 	far.Close()
 	<-answered
 	_, _ = io.Copy(io.Discard, near)
+}
+
+// TestSweep: of the keys of acts only those go that nobody repeats any more.
+func TestSweep(t *testing.T) {
+	s := made(t, options(server(t)))
+	ctx := t.Context()
+	if err := s.InTx(ctx, func(tx *Tx) error {
+		for i := range 1500 {
+			if _, err := tx.exec(ctx, `INSERT INTO applied (applied_key) VALUES (?)`, appliedKey(time.UnixMicro(int64(i)))); err != nil {
+				return err
+			}
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Sweep(ctx); err != nil {
+		t.Fatal(err)
+	}
+	var old, all int
+	if err := s.get(ctx, []any{&old, &all}, `SELECT COALESCE(SUM(applied_key < ?), 0), COUNT(*) FROM applied`, appliedKey(time.Now().Add(-appliedFor))); err != nil || old != 0 || all == 0 {
+		t.Errorf("%d old keys of %d are left, %v", old, all, err)
+	}
 }

@@ -1,0 +1,88 @@
+package flows
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"kartotek/store"
+)
+
+// TestManyActsOnFewAddresses does everything to the same people at once: no
+// act fails, and the store is whole after it.
+func TestManyActsOnFewAddresses(t *testing.T) {
+	d := newDesk(t)
+	ctx := t.Context()
+	d.Service.SetClock(time.Now)
+	people := filepath.Join(t.TempDir(), "people.csv")
+	d.must(os.WriteFile(people, []byte("email\na@example.dk\nb@example.dk\nc@example.dk\n"), 0o600))
+	acts := d.actsOn(people)
+	names := []string{"sign up", "confirm", "unsubscribe", "erase", "import", "resubscribe"}
+	var wg sync.WaitGroup
+	for range 6 {
+		wg.Go(func() {
+			for range 40 {
+				name, address := names[rand.IntN(len(names))], fmt.Sprintf("%c@example.dk", 'a'+rune(rand.IntN(3)))
+				err := acts[name](address)
+				var refusal *Refusal
+				if err != nil && !errors.As(err, &refusal) && !errors.Is(err, ErrNotFound) {
+					t.Errorf("%s: %v", name, err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if c, err := d.store.Counters(ctx); err != nil || len(c.ByPermission) == 0 {
+		t.Errorf("nothing happened: %v", err)
+	}
+	d.check()
+}
+
+// actsOn are all acts, each by its door.
+func (d *desk) actsOn(people string) map[string]func(address string) error {
+	ctx := d.t.Context()
+	return map[string]func(address string) error{
+		"sign up": func(address string) error {
+			return d.SignUp(ctx, SignUp{Slug: []string{"news", "shop"}[rand.IntN(2)], Address: address, Agreed: true, Client: click})
+		},
+		"confirm": func(address string) error {
+			f, err := d.Find(ctx, anna, address)
+			if err != nil || len(f.Cards) == 0 {
+				return err
+			}
+			secret := store.NewToken()
+			if err := d.store.InTx(ctx, func(tx *store.Tx) error {
+				return tx.AddToken(ctx, secret, store.Token{Purpose: store.ForConfirm, SubscriberID: f.Cards[0].SubscriberID, ListID: 1, CreatedAt: 1,
+					ExpiresAt: store.At(time.Now().Add(time.Hour)), Data: store.TokenData{Address: address, Resubscribe: true}})
+			}); err != nil {
+				return err
+			}
+			_, err = d.Confirm(ctx, secret, click)
+			return err
+		},
+		"unsubscribe": func(address string) error {
+			f, err := d.Find(ctx, anna, address)
+			if err == nil && len(f.Cards) > 0 {
+				_, err = d.Unsubscribe(ctx, anna, f.Cards[0].SubscriberID, "")
+			}
+			return err
+		},
+		"erase": func(address string) error {
+			_, err := d.Erase(ctx, anna, address, "asked for it")
+			return err
+		},
+		"import": func(string) error {
+			_, err := d.Import(ctx, anna, people, ImportOptions{List: "News", Confirmed: true}, nil)
+			return err
+		},
+		"resubscribe": func(address string) error {
+			_, err := d.Resubscribe(ctx, anna, Resubscription{Address: address, List: "News", Asked: "called on Monday"})
+			return err
+		},
+	}
+}
