@@ -88,7 +88,7 @@ func (h History) On(name string, d Day) int64 { return h.At(name, d) - h.At(name
 // lastDay stands for a counter's present number among the mornings.
 const lastDay Day = 1<<63 - 1
 
-const historyQuery = `SELECT day, name, n FROM days WHERE day >= ? UNION ALL SELECT ?, name, SUM(n) FROM counters GROUP BY name ORDER BY 1, 2`
+const historyQuery = `SELECT day, name, n FROM days WHERE day >= ? UNION ALL SELECT CAST(? AS SIGNED), name, SUM(n) FROM counters GROUP BY name ORDER BY 1, 2`
 
 // History reads the days from one to another, which is today or later, in one
 // look: its cost is that of the changes in these days, not of what is counted.

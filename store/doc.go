@@ -7,5 +7,7 @@
 //
 // Start reading at store.go (opening, transactions), then schema.sql, then the
 // nouns: contacts.go, evidence.go, outbox.go. keys.go and seal.go hold the
-// cryptography, sqlite.go all that is particular to the embedded engine.
+// cryptography. What is particular to a database is behind engine.go: sqlite.go
+// and writer.go are the embedded one, mysql.go, mysqlopen.go, nodes.go and
+// ids.go a server; the queries are one text for both.
 package store
