@@ -57,8 +57,10 @@ func (d *desk) actsOn(people string) map[string]func(address string) error {
 			}
 			secret := store.NewToken()
 			if err := d.store.InTx(ctx, func(tx *store.Tx) error {
-				return tx.AddToken(ctx, secret, store.Token{Purpose: store.ForConfirm, SubscriberID: f.Cards[0].SubscriberID, ListID: 1, CreatedAt: 1,
-					ExpiresAt: store.At(time.Now().Add(time.Hour)), Data: store.TokenData{Address: address, Resubscribe: true}})
+				return tx.AddToken(ctx, secret, store.Token{
+					Purpose: store.ForConfirm, SubscriberID: f.Cards[0].SubscriberID, ListID: 1, CreatedAt: 1,
+					ExpiresAt: store.At(time.Now().Add(time.Hour)), Data: store.TokenData{Address: address, Resubscribe: true},
+				})
 			}); err != nil {
 				return err
 			}

@@ -36,8 +36,10 @@ func openMySQL(ctx context.Context, o Options) (engine, *Keys, bool, error) {
 		return nil, nil, false, err
 	}
 	connector := newNodes(configs)
-	e := &mysqlEngine{url: m, write: sql.OpenDB(connector), slots: make(chan struct{}, mysqlWriters), closed: make(chan struct{}),
-		read: &cachedDB{db: sql.OpenDB(connector), stmts: map[string]*sql.Stmt{}}}
+	e := &mysqlEngine{
+		url: m, write: sql.OpenDB(connector), slots: make(chan struct{}, mysqlWriters), closed: make(chan struct{}),
+		read: &cachedDB{db: sql.OpenDB(connector), stmts: map[string]*sql.Stmt{}},
+	}
 	e.write.SetMaxIdleConns(0) // sessions are kept by the engine
 	e.read.db.SetMaxOpenConns(mysqlReaders)
 	e.read.db.SetMaxIdleConns(mysqlReaders)

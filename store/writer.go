@@ -54,7 +54,7 @@ func (w *writer) inTx(ctx context.Context, fn func(queries) error) error {
 		done := false
 		defer func() {
 			if !done { // also when fn panics
-				w.conn.ExecContext(context.WithoutCancel(ctx), "ROLLBACK")
+				_, _ = w.conn.ExecContext(context.WithoutCancel(ctx), "ROLLBACK") // what led here is told
 			}
 		}()
 		if err := fn(queries{stmt: w.stmt, told: mapSQLite}); err != nil {

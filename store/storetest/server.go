@@ -107,10 +107,12 @@ func (s *Server) Up() error {
 	if err != nil {
 		return err
 	}
-	args := []string{"--no-defaults", "--datadir=" + filepath.Join(s.dir, "data"), "--socket=" + filepath.Join(s.dir, "s"), "--pid-file=" + filepath.Join(s.dir, "pid"),
+	args := []string{
+		"--no-defaults", "--datadir=" + filepath.Join(s.dir, "data"), "--socket=" + filepath.Join(s.dir, "s"), "--pid-file=" + filepath.Join(s.dir, "pid"),
 		"--port=" + s.port, "--bind-address=127.0.0.1", "--skip-name-resolve", "--skip-log-bin", "--innodb-buffer-pool-size=64M", "--innodb-log-file-size=32M",
 		"--innodb-flush-log-at-trx-commit=1", "--log-error=" + filepath.Join(s.dir, "log"),
-		"--ssl-ca=" + s.CA, "--ssl-cert=" + filepath.Join(s.dir, "server.pem"), "--ssl-key=" + filepath.Join(s.dir, "server.key")}
+		"--ssl-ca=" + s.CA, "--ssl-cert=" + filepath.Join(s.dir, "server.pem"), "--ssl-key=" + filepath.Join(s.dir, "server.key"),
+	}
 	s.cmd = exec.Command(path, append(args, asRoot()...)...)
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // ctrl+c is for the test
 	if err := s.cmd.Start(); err != nil {
