@@ -28,8 +28,10 @@ func TestTable(t *testing.T) {
 	if err := run(t.Context(), []string{"-n", "2000", "-only", "import,find,browse,wait"}, &out, &log); err != nil {
 		t.Fatalf("%v\n%s", err, log.String())
 	}
-	for _, want := range []string{"import with sealing, 2000 rows", "peak memory", "search by address in 2000",
-		"page of 50, all three, few: last against first", "the worst of them"} {
+	for _, want := range []string{
+		"import with sealing, 2000 rows", "peak memory", "search by address in 2000",
+		"page of 50, all three, few: last against first", "the worst of them",
+	} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no line %q in\n%s", want, out.String())
 		}

@@ -85,8 +85,10 @@ func (b *bench) addPeaks(small int, peaks []int64) {
 
 func (b *bench) addImport(n int, imported, inserted outcome) {
 	ours, bare := float64(imported.Rows)/imported.Took.Seconds(), float64(inserted.Rows)/inserted.Took.Seconds()
-	b.rows = append(b.rows, row{what: fmt.Sprintf("import with sealing, %d rows", n), ours: fmt.Sprintf("%.0f rows/s", ours), baseline: fmt.Sprintf("%.0f rows/s", bare),
-		ratio: fmt.Sprintf("%.0f %%", 100*ours/bare), target: ">= 40 %", verdict: verdict(ours >= 0.4*bare)})
+	b.rows = append(b.rows, row{
+		what: fmt.Sprintf("import with sealing, %d rows", n), ours: fmt.Sprintf("%.0f rows/s", ours), baseline: fmt.Sprintf("%.0f rows/s", bare),
+		ratio: fmt.Sprintf("%.0f %%", 100*ours/bare), target: ">= 40 %", verdict: verdict(ours >= 0.4*bare),
+	})
 }
 
 func megabytes(kb int64) string { return fmt.Sprintf("%.1f MB", float64(kb)/1024) }

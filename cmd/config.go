@@ -43,8 +43,10 @@ type settings struct {
 }
 
 // settingNames are all there are: an unknown one in the file is a mistake.
-var settingNames = map[string]bool{"store": true, "keys": true, "json": true, "as": true, "web": true, "public-url": true,
-	"mail": true, "company": true, "from": true, "from-name": true, "trusted-proxies": true}
+var settingNames = map[string]bool{
+	"store": true, "keys": true, "json": true, "as": true, "web": true, "public-url": true,
+	"mail": true, "company": true, "from": true, "from-name": true, "trusted-proxies": true,
+}
 
 // configure reads the settings before any command runs.
 func (a *app) configure(flags *pflag.FlagSet) error {
@@ -64,9 +66,11 @@ func (a *app) configure(flags *pflag.FlagSet) error {
 	if err := k.Load(posflag.Provider(flags, ".", k), nil); err != nil {
 		return fmt.Errorf("reading the flags: %w", err)
 	}
-	a.set = settings{Store: k.String("store"), Keys: k.String("keys"), JSON: k.Bool("json"), As: k.String("as"), Web: k.String("web"),
+	a.set = settings{
+		Store: k.String("store"), Keys: k.String("keys"), JSON: k.Bool("json"), As: k.String("as"), Web: k.String("web"),
 		PublicURL: strings.TrimRight(k.String("public-url"), "/"), Mail: k.String("mail"), Company: k.String("company"),
-		From: letters.Sender{Name: k.String("from-name"), Address: k.String("from")}}
+		From: letters.Sender{Name: k.String("from-name"), Address: k.String("from")},
+	}
 	proxies := k.Strings("trusted-proxies")
 	if len(proxies) == 0 { // the environment has one text
 		proxies = strings.FieldsFunc(k.String("trusted-proxies"), func(r rune) bool { return r == ',' || r == ' ' })

@@ -21,8 +21,10 @@ func (a *app) console(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	o := tui.Options{Desk: e.desk, Actor: a.actor("console"), Store: a.store.Name(),
-		Route: a.common.route, Mail: e.mailWords(), WebURL: a.common.publicURL, OpenURL: openURL}
+	o := tui.Options{
+		Desk: e.desk, Actor: a.actor("console"), Store: a.store.Name(),
+		Route: a.common.route, Mail: e.mailWords(), WebURL: a.common.publicURL, OpenURL: openURL,
+	}
 	if a.store.NewKeys {
 		o.Word = a.keyWord()
 	}

@@ -29,8 +29,10 @@ func (s *Service) Open(ctx context.Context, a Actor, id int64, given *Given) (De
 	if err != nil {
 		return Details{}, err
 	}
-	d := Details{Card: cards[0], FirstName: p.FirstName, LastName: p.LastName, Language: p.Language,
-		Opens: c.Opens, Clicks: c.Clicks, Updates: c.Updates, Position: position(p)}
+	d := Details{
+		Card: cards[0], FirstName: p.FirstName, LastName: p.LastName, Language: p.Language,
+		Opens: c.Opens, Clicks: c.Clicks, Updates: c.Updates, Position: position(p),
+	}
 	if c.Permission != Deleted {
 		if d.Weeks, err = s.weeks(ctx, id); err != nil {
 			return Details{}, err
@@ -84,8 +86,10 @@ func (s *Service) timeline(ctx context.Context, c *store.Contact, given *Given) 
 		if err != nil && !errors.Is(err, ErrNotFound) {
 			return nil, err
 		}
-		out[i] = Event{At: seconds(e.At), Kind: e.Kind.String(), IP: e.Act.IP, Agent: e.Act.UserAgent, List: e.Act.List,
-			Notice: notice, By: e.Act.By, Note: e.Act.Note}
+		out[i] = Event{
+			At: seconds(e.At), Kind: e.Kind.String(), IP: e.Act.IP, Agent: e.Act.UserAgent, List: e.Act.List,
+			Notice: notice, By: e.Act.By, Note: e.Act.Note,
+		}
 	}
 	return out, nil
 }

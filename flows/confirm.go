@@ -127,8 +127,10 @@ func (s *Service) confirm(ctx context.Context, tx *store.Tx, t *store.Token, c *
 	if err != nil {
 		return err
 	}
-	if err := tx.AddEvidence(ctx, key, c, store.Confirmation, at, store.EvidenceAct{IP: client.IP, UserAgent: oneLine(client.UserAgent, 300),
-		Notice: t.Data.Notice, MessageID: t.Data.MessageID, List: list.Name, By: "contact"}); err != nil {
+	if err := tx.AddEvidence(ctx, key, c, store.Confirmation, at, store.EvidenceAct{
+		IP: client.IP, UserAgent: oneLine(client.UserAgent, 300),
+		Notice: t.Data.Notice, MessageID: t.Data.MessageID, List: list.Name, By: "contact",
+	}); err != nil {
 		return err
 	}
 	c.LastSeenAt = max(c.LastSeenAt, at)
@@ -172,8 +174,10 @@ func (s *Service) comeBack(ctx context.Context, tx *store.Tx, t *store.Token, to
 		return false, err
 	}
 	at := store.At(s.now())
-	c := &store.Contact{Permission: Confirmed, Source: "Resubscribed", Rating: store.Average, SignedUpAt: t.CreatedAt, ConfirmedAt: at,
-		LastSeenAt: at, Predecessor: tomb.SubscriberID}
+	c := &store.Contact{
+		Permission: Confirmed, Source: "Resubscribed", Rating: store.Average, SignedUpAt: t.CreatedAt, ConfirmedAt: at,
+		LastSeenAt: at, Predecessor: tomb.SubscriberID,
+	}
 	startRating(c, 0, at)
 	if c.SubscriberID, err = tx.NextIDs(ctx, "contacts", 1); err != nil {
 		return false, err
@@ -185,12 +189,16 @@ func (s *Service) comeBack(ctx context.Context, tx *store.Tx, t *store.Token, to
 	if err != nil {
 		return false, err
 	}
-	if err := tx.AddEvidence(ctx, key, c, store.Resubscription, t.CreatedAt, store.EvidenceAct{IP: t.Data.IP, UserAgent: oneLine(t.Data.UserAgent, 300),
-		Notice: t.Data.Notice, MessageID: t.Data.MessageID, List: list.Name, By: t.Data.By, Note: t.Data.Asked}); err != nil {
+	if err := tx.AddEvidence(ctx, key, c, store.Resubscription, t.CreatedAt, store.EvidenceAct{
+		IP: t.Data.IP, UserAgent: oneLine(t.Data.UserAgent, 300),
+		Notice: t.Data.Notice, MessageID: t.Data.MessageID, List: list.Name, By: t.Data.By, Note: t.Data.Asked,
+	}); err != nil {
 		return false, err
 	}
-	if err := tx.AddEvidence(ctx, key, c, store.Confirmation, at, store.EvidenceAct{IP: client.IP, UserAgent: oneLine(client.UserAgent, 300),
-		Notice: t.Data.Notice, MessageID: t.Data.MessageID, List: list.Name, By: "contact"}); err != nil {
+	if err := tx.AddEvidence(ctx, key, c, store.Confirmation, at, store.EvidenceAct{
+		IP: client.IP, UserAgent: oneLine(client.UserAgent, 300),
+		Notice: t.Data.Notice, MessageID: t.Data.MessageID, List: list.Name, By: "contact",
+	}); err != nil {
 		return false, err
 	}
 	if err := tx.AddContact(ctx, c); err != nil {

@@ -67,8 +67,10 @@ func correct(p *store.Person, field, value string) (bool, error) {
 	if name, own := strings.CutPrefix(field, OwnPrefix); own {
 		return correctOwn(p, name, value)
 	}
-	slot, ok := map[string]*string{"mobile": &p.Mobile, "first_name": &p.FirstName, "last_name": &p.LastName,
-		"language": &p.Language, "country": &p.Country, "city": &p.City}[field]
+	slot, ok := map[string]*string{
+		"mobile": &p.Mobile, "first_name": &p.FirstName, "last_name": &p.LastName,
+		"language": &p.Language, "country": &p.Country, "city": &p.City,
+	}[field]
 	if !ok {
 		return false, refuse("what can be corrected is %s, and the company's own fields", strings.Join(Corrigible, ", "))
 	}

@@ -171,13 +171,15 @@ func (s *Service) collect(ctx context.Context, c *store.Contact, p store.Person,
 	if err != nil {
 		return nil, err
 	}
-	e := &ExportedCard{Format: "kartotek card 1", ExportedAt: s.now().UTC().Truncate(time.Second), SubscriberID: c.SubscriberID, Permission: c.Permission,
+	e := &ExportedCard{
+		Format: "kartotek card 1", ExportedAt: s.now().UTC().Truncate(time.Second), SubscriberID: c.SubscriberID, Permission: c.Permission,
 		Email: kept(p.Email), Mobile: kept(p.Mobile), FirstName: kept(p.FirstName), LastName: kept(p.LastName),
 		Language: kept(p.Language), Country: kept(p.Country), City: kept(p.City), OwnFields: []Field{},
 		Source: shown.Source, Rating: shown.Rating, Frozen: c.Frozen, Opens: c.Opens, Clicks: c.Clicks, Updates: c.Updates,
 		SignedUpAt: keptTime(c.SignedUpAt), ConfirmedAt: keptTime(c.ConfirmedAt), WithdrawnAt: keptTime(c.WithdrawnAt), DeletedAt: keptTime(c.DeletedAt),
 		LastActivity: shown.LastActivity, WaitingUntil: shown.WaitingUntil, Predecessor: shown.Predecessor, Successor: shown.Successor, Lists: shown.Lists,
-		Points: points(c, store.At(s.now())), Weeks: []Week{}, Letters: []SentLetter{}, Acts: []ExportedAct{}}
+		Points: points(c, store.At(s.now())), Weeks: []Week{}, Letters: []SentLetter{}, Acts: []ExportedAct{},
+	}
 	for _, f := range p.Own {
 		e.OwnFields = append(e.OwnFields, Field{f.Name, f.Value})
 	}
@@ -241,7 +243,7 @@ func (e *ExportedCard) writeJSON(w io.Writer) error {
 	for _, r := range b.String() {
 		switch {
 		case r == '\n' || unicode.IsPrint(r):
-			out.WriteRune(r) // an error stays with the writer until Flush
+			fmt.Fprintf(out, "%c", r) // an error stays with the writer until Flush
 		case r > 0xffff:
 			high, low := utf16.EncodeRune(r)
 			fmt.Fprintf(out, `\u%04x\u%04x`, high, low)
@@ -254,31 +256,6 @@ func (e *ExportedCard) writeJSON(w io.Writer) error {
 
 // tables lays the card out for a spreadsheet.
 func (e *ExportedCard) tables() []sheet.Table {
-	card := sheet.Table{Name: "Card", Columns: []string{"field", "value"}}
-	add := func(name string, v any) { card.Rows = append(card.Rows, []any{name, cell(v)}) }
-	add("subscriber_id", e.SubscriberID)
-	add("permission", e.Permission.String())
-	for _, f := range []struct {
-		name  string
-		value *string
-	}{{"email", e.Email}, {"mobile", e.Mobile}, {"first_name", e.FirstName}, {"last_name", e.LastName}, {"language", e.Language},
-		{"country", e.Country}, {"city", e.City}, {"source", e.Source}, {"rating", e.Rating}} {
-		add(f.name, f.value)
-	}
-	add("frozen", e.Frozen)
-	add("points", strconv.FormatFloat(e.Points, 'f', -1, 64))
-	add("opens", e.Opens)
-	add("clicks", e.Clicks)
-	add("updates", e.Updates)
-	for _, f := range []struct {
-		name  string
-		value *time.Time
-	}{{"signed_up_at", e.SignedUpAt}, {"confirmed_at", e.ConfirmedAt}, {"withdrawn_at", e.WithdrawnAt}, {"deleted_at", e.DeletedAt},
-		{"last_activity_at", e.LastActivity}, {"waiting_until", e.WaitingUntil}, {"exported_at", &e.ExportedAt}} {
-		add(f.name, f.value)
-	}
-	add("predecessor", e.Predecessor)
-	add("successor", e.Successor)
 	own := sheet.Table{Name: "Own fields", Columns: []string{"name", "value"}}
 	for _, f := range e.OwnFields {
 		own.Rows = append(own.Rows, []any{f.Name, f.Value})
@@ -303,7 +280,53 @@ func (e *ExportedCard) tables() []sheet.Table {
 	for _, v := range e.Acts {
 		acts.Rows = append(acts.Rows, []any{v.At, v.Act, v.By, v.Why})
 	}
-	return []sheet.Table{card, own, lists, weeks, evidence, letters, acts}
+	return []sheet.Table{e.fields(), own, lists, weeks, evidence, letters, acts}
+}
+
+// fields is the table of what a card has once.
+func (e *ExportedCard) fields() sheet.Table {
+	card := sheet.Table{Name: "Card", Columns: []string{"field", "value"}}
+	add := func(name string, v any) { card.Rows = append(card.Rows, []any{name, cell(v)}) }
+	add("subscriber_id", e.SubscriberID)
+	add("permission", e.Permission.String())
+	for _, f := range []struct {
+		name  string
+		value *string
+	}{
+		{"email", e.Email},
+		{"mobile", e.Mobile},
+		{"first_name", e.FirstName},
+		{"last_name", e.LastName},
+		{"language", e.Language},
+		{"country", e.Country},
+		{"city", e.City},
+		{"source", e.Source},
+		{"rating", e.Rating},
+	} {
+		add(f.name, f.value)
+	}
+	add("frozen", e.Frozen)
+	add("points", strconv.FormatFloat(e.Points, 'f', -1, 64))
+	add("opens", e.Opens)
+	add("clicks", e.Clicks)
+	add("updates", e.Updates)
+	for _, f := range []struct {
+		name  string
+		value *time.Time
+	}{
+		{"signed_up_at", e.SignedUpAt},
+		{"confirmed_at", e.ConfirmedAt},
+		{"withdrawn_at", e.WithdrawnAt},
+		{"deleted_at", e.DeletedAt},
+		{"last_activity_at", e.LastActivity},
+		{"waiting_until", e.WaitingUntil},
+		{"exported_at", &e.ExportedAt},
+	} {
+		add(f.name, f.value)
+	}
+	add("predecessor", e.Predecessor)
+	add("successor", e.Successor)
+	return card
 }
 
 // cell unwraps what may be missing.

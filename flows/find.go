@@ -76,10 +76,12 @@ func (s *Service) cards(ctx context.Context, contacts []*store.Contact) ([]Card,
 }
 
 func cardOf(c *store.Contact, lists []*store.Membership) Card {
-	card := Card{SubscriberID: c.SubscriberID, Permission: c.Permission, Frozen: c.Frozen,
+	card := Card{
+		SubscriberID: c.SubscriberID, Permission: c.Permission, Frozen: c.Frozen,
 		EmailMasked: kept(c.EmailMasked), MobileMasked: kept(c.MobileMasked), Source: kept(c.Source), Rating: kept(c.Rating.String()),
 		Predecessor: keptID(c.Predecessor), Successor: keptID(c.Successor),
-		SignedUp: keptAct(c.SignedUpAt), Confirmed: keptAct(c.ConfirmedAt), Deleted: keptAct(c.DeletedAt), Lists: []OnList{}}
+		SignedUp: keptAct(c.SignedUpAt), Confirmed: keptAct(c.ConfirmedAt), Deleted: keptAct(c.DeletedAt), Lists: []OnList{},
+	}
 	if c.Permission != Deleted {
 		seen := seconds(c.LastSeenAt)
 		card.LastActivity = &seen

@@ -56,8 +56,10 @@ func deskOn(t *testing.T, p storetest.Place) *desk {
 			t.Error(err)
 		}
 	})
-	d := &desk{Service: New(s, Config{PublicURL: "http://127.0.0.1:8425", Company: "Example", From: letters.Sender{Name: "Example", Address: "news@example.com"}}), t: t,
-		time: time.Date(2026, 2, 3, 10, 0, 0, 0, time.UTC)}
+	d := &desk{
+		Service: New(s, Config{PublicURL: "http://127.0.0.1:8425", Company: "Example", From: letters.Sender{Name: "Example", Address: "news@example.com"}}), t: t,
+		time: time.Date(2026, 2, 3, 10, 0, 0, 0, time.UTC),
+	}
 	d.SetClock(func() time.Time { return d.time })
 	return d
 }
@@ -159,8 +161,10 @@ func (d *desk) token(id int64) string {
 		if err != nil {
 			return err
 		}
-		return tx.AddToken(d.t.Context(), secret, store.Token{Purpose: store.ForConfirm, SubscriberID: id, ListID: l.ID,
-			CreatedAt: store.At(d.time), ExpiresAt: store.At(d.time.Add(time.Hour))})
+		return tx.AddToken(d.t.Context(), secret, store.Token{
+			Purpose: store.ForConfirm, SubscriberID: id, ListID: l.ID,
+			CreatedAt: store.At(d.time), ExpiresAt: store.At(d.time.Add(time.Hour)),
+		})
 	}))
 	return secret
 }

@@ -63,8 +63,10 @@ func (s *Service) itemOf(row *intake.Row) *item {
 		return it
 	}
 	it.address, it.key = address, s.store.Keys().AddressKey(address)
-	it.person = store.Person{Email: address.Canonical(), FirstName: row.FirstName, LastName: row.LastName,
-		Language: row.Language, Country: row.Country, City: row.City}
+	it.person = store.Person{
+		Email: address.Canonical(), FirstName: row.FirstName, LastName: row.LastName,
+		Language: row.Language, Country: row.Country, City: row.City,
+	}
 	if row.Mobile != "" {
 		number, err := store.ParseNumber(row.Mobile)
 		if err != nil {
@@ -76,8 +78,10 @@ func (s *Service) itemOf(row *intake.Row) *item {
 	for _, f := range row.Own {
 		it.person.Own = append(it.person.Own, store.OwnField{Name: f.Name, Value: f.Value})
 	}
-	it.base = store.Contact{Source: oneLine(strings.Map(printable, row.Source), 60), Rating: store.ParseRating(row.Rating),
-		Opens: row.Opens, Clicks: row.Clicks, Updates: row.Updates, LastSeenAt: store.At(row.LastActivityAt)}
+	it.base = store.Contact{
+		Source: oneLine(strings.Map(printable, row.Source), 60), Rating: store.ParseRating(row.Rating),
+		Opens: row.Opens, Clicks: row.Clicks, Updates: row.Updates, LastSeenAt: store.At(row.LastActivityAt),
+	}
 	if it.base.Source == "" {
 		it.base.Source = "Import"
 	}
@@ -255,8 +259,10 @@ func (im *importer) pending(ctx context.Context, tx *store.Tx, it *item, c *stor
 	if err != nil {
 		return err
 	}
-	in := signUp{SignUp: SignUp{Lang: it.person.Language, Client: Client{IP: it.signIP}}, person: it.person, address: it.address, list: im.list,
-		base: it.base, actor: im.a, at: it.signedUp, note: "imported by " + im.a.Name}
+	in := signUp{
+		SignUp: SignUp{Lang: it.person.Language, Client: Client{IP: it.signIP}}, person: it.person, address: it.address, list: im.list,
+		base: it.base, actor: im.a, at: it.signedUp, note: "imported by " + im.a.Name,
+	}
 	sent, err := im.s.signUp(ctx, tx, in, c, out)
 	if err != nil {
 		return err

@@ -51,8 +51,10 @@ func (s *Service) send(ctx context.Context, tx *store.Tx, c *confirmation, now t
 		return wait, fmt.Errorf("writing the confirmation mail: %w", err)
 	}
 	c.Data.Lang, c.Data.Notice, c.Data.MessageID = string(tag), c.NoticeID, messageID
-	token := store.Token{Purpose: store.ForConfirm, SubscriberID: c.Contact.SubscriberID, ListID: c.List.ID,
-		CreatedAt: store.At(now), ExpiresAt: store.At(now.Add(ConfirmWithin)), Data: c.Data}
+	token := store.Token{
+		Purpose: store.ForConfirm, SubscriberID: c.Contact.SubscriberID, ListID: c.List.ID,
+		CreatedAt: store.At(now), ExpiresAt: store.At(now.Add(ConfirmWithin)), Data: c.Data,
+	}
 	if !c.SignedUp.IsZero() {
 		token.CreatedAt = store.At(c.SignedUp)
 	}
@@ -63,7 +65,9 @@ func (s *Service) send(ctx context.Context, tx *store.Tx, c *confirmation, now t
 	if err := tx.AddToken(ctx, cancel, token); err != nil {
 		return wait, err
 	}
-	return wait, tx.Enqueue(ctx, &store.Letter{SubscriberID: c.Contact.SubscriberID, Kind: string(c.Purpose), ToMasked: c.To.Masked(),
-		DueAt: store.At(now), CreatedAt: store.At(now)},
+	return wait, tx.Enqueue(ctx, &store.Letter{
+		SubscriberID: c.Contact.SubscriberID, Kind: string(c.Purpose), ToMasked: c.To.Masked(),
+		DueAt: store.At(now), CreatedAt: store.At(now),
+	},
 		store.Envelope{From: s.cfg.From.Address, To: c.To.Canonical(), MessageID: messageID, ListID: c.List.ID, Data: letter.Raw})
 }

@@ -87,8 +87,10 @@ func (s *Service) resubscribe(ctx context.Context, tx *store.Tx, a Actor, c *sto
 	}
 	now := s.now()
 	at := store.At(now)
-	mail := &confirmation{To: address, Contact: c, List: list, Purpose: letters.Resubscribe, Lang: language,
-		Data: store.TokenData{Resubscribe: true, By: a.Name}}
+	mail := &confirmation{
+		To: address, Contact: c, List: list, Purpose: letters.Resubscribe, Lang: language,
+		Data: store.TokenData{Resubscribe: true, By: a.Name},
+	}
 	if out.Verdict == Beside {
 		mail.Data.Address, mail.Data.Asked, mail.Data.IP = address.Canonical(), asked, a.IP
 	}
@@ -104,8 +106,10 @@ func (s *Service) resubscribe(ctx context.Context, tx *store.Tx, a Actor, c *sto
 		if err != nil {
 			return Waiting{}, err
 		}
-		if err := tx.AddEvidence(ctx, key, c, store.Resubscription, at, store.EvidenceAct{IP: a.IP, Notice: mail.NoticeID, MessageID: mail.Data.MessageID,
-			List: list.Name, By: a.Name, Note: asked}); err != nil {
+		if err := tx.AddEvidence(ctx, key, c, store.Resubscription, at, store.EvidenceAct{
+			IP: a.IP, Notice: mail.NoticeID, MessageID: mail.Data.MessageID,
+			List: list.Name, By: a.Name, Note: asked,
+		}); err != nil {
 			return Waiting{}, err
 		}
 		c.Permission, c.ForgetAt = out.To, store.At(now.Add(ConfirmWithin))

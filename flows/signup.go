@@ -143,11 +143,7 @@ func (s *Service) signUp(ctx context.Context, tx *store.Tx, in signUp, c *store.
 	if err != nil {
 		return false, err
 	}
-	act := store.EvidenceAct{IP: in.Client.IP, UserAgent: oneLine(in.Client.UserAgent, 300), List: in.list.Name, By: in.by, Note: in.note}
-	if in.Agreed { // who signed up elsewhere has not seen our notice yet
-		act.Notice, act.MessageID = mail.NoticeID, mail.Data.MessageID
-	}
-	if err := tx.AddEvidence(ctx, key, c, store.SignedUp, at, act); err != nil {
+	if err := tx.AddEvidence(ctx, key, c, store.SignedUp, at, in.evidence(mail)); err != nil {
 		return false, err
 	}
 	if out.Verdict == Move {
@@ -163,6 +159,16 @@ func (s *Service) signUp(ctx context.Context, tx *store.Tx, in signUp, c *store.
 		return false, err
 	}
 	return true, audit(ctx, tx, in.actor, store.At(now), "sign up", c.SubscriberID, "")
+}
+
+// evidence is what the sign-up tells of itself; who signed up elsewhere has
+// not seen our notice yet.
+func (in signUp) evidence(mail *confirmation) store.EvidenceAct {
+	act := store.EvidenceAct{IP: in.Client.IP, UserAgent: oneLine(in.Client.UserAgent, 300), List: in.list.Name, By: in.by, Note: in.note}
+	if in.Agreed {
+		act.Notice, act.MessageID = mail.NoticeID, mail.Data.MessageID
+	}
+	return act
 }
 
 // joinPending waits on a list for the click, unless the contact is on it.

@@ -121,8 +121,10 @@ func handedOver(ctx context.Context, tx *store.Tx, l store.Letter, e store.Envel
 
 // letterOf is a row of the outbox as doors show it.
 func letterOf(l store.Letter, now time.Time) Letter {
-	out := Letter{ID: l.ID, SubscriberID: l.SubscriberID, Kind: l.Kind, ToMasked: l.ToMasked, Created: seconds(l.CreatedAt),
-		Attempts: l.Attempts, Reply: l.Reply, Host: l.Host}
+	out := Letter{
+		ID: l.ID, SubscriberID: l.SubscriberID, Kind: l.Kind, ToMasked: l.ToMasked, Created: seconds(l.CreatedAt),
+		Attempts: l.Attempts, Reply: l.Reply, Host: l.Host,
+	}
 	switch {
 	case l.State == store.LetterDelivered:
 		out.State, out.Delivered = "delivered", keptTime(l.DoneAt)
@@ -146,8 +148,10 @@ func (s *Service) Outbox(ctx context.Context, a Actor, state string, after int64
 	if err := may(a, doOutbox); err != nil {
 		return nil, err
 	}
-	coarse := map[string]int{"": 0, "due": store.LetterOpen, "sending": store.LetterOpen, "deferred": store.LetterOpen,
-		"held": store.LetterHeld, "refused": store.LetterRefused, "delivered": store.LetterDelivered}
+	coarse := map[string]int{
+		"": 0, "due": store.LetterOpen, "sending": store.LetterOpen, "deferred": store.LetterOpen,
+		"held": store.LetterHeld, "refused": store.LetterRefused, "delivered": store.LetterDelivered,
+	}
 	code, ok := coarse[state]
 	if !ok {
 		return nil, refuse("a letter is due, sending, deferred, held, refused or delivered")

@@ -3,7 +3,6 @@ package mta
 import (
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"strings"
 	"sync"
@@ -123,7 +122,7 @@ func numbered(n int) []Letter {
 }
 
 func quietSender(s Spool, r Route, opts ...Option) *Sender {
-	return NewSender(s, r, append(opts, WithLogger(slog.New(slog.NewTextHandler(io.Discard, nil))))...)
+	return NewSender(s, r, append(opts, WithLogger(slog.New(slog.DiscardHandler)))...)
 }
 
 // start runs the sender in the bubble of the test; stop ends it and waits.

@@ -73,9 +73,11 @@ const contactColumns = `c.subscriber_id, c.address_key, c.mobile_key, c.permissi
  c.forget_at, c.last_seen_at, c.predecessor, c.successor, c.acts, c.version, c.score, c.scored_at, c.rate_at`
 
 func (c *Contact) fields() []any {
-	return []any{&c.SubscriberID, &c.AddressKey, &c.MobileKey, &c.Permission, &c.Frozen, &c.EmailMasked, &c.MobileMasked,
+	return []any{
+		&c.SubscriberID, &c.AddressKey, &c.MobileKey, &c.Permission, &c.Frozen, &c.EmailMasked, &c.MobileMasked,
 		&c.Source, &c.Rating, &c.Opens, &c.Clicks, &c.Updates, &c.SignedUpAt, &c.ConfirmedAt, &c.WithdrawnAt, &c.DeletedAt,
-		&c.ForgetAt, &c.LastSeenAt, &c.Predecessor, &c.Successor, &c.Acts, &c.Version, &c.Score, &c.ScoredAt, &c.RateAt}
+		&c.ForgetAt, &c.LastSeenAt, &c.Predecessor, &c.Successor, &c.Acts, &c.Version, &c.Score, &c.ScoredAt, &c.RateAt,
+	}
 }
 
 func (c *Contact) read() {
@@ -320,8 +322,10 @@ func (q queries) Exists(ctx context.Context, id int64) (bool, error) {
 
 // Tombstone is what stays of a contact that was erased at a time.
 func (c *Contact) Tombstone(at Micros) Contact {
-	return Contact{SubscriberID: c.SubscriberID, AddressKey: c.AddressKey, Permission: Deleted,
+	return Contact{
+		SubscriberID: c.SubscriberID, AddressKey: c.AddressKey, Permission: Deleted,
 		SignedUpAt: c.SignedUpAt, ConfirmedAt: c.ConfirmedAt, DeletedAt: at, LastSeenAt: at,
 		Predecessor: c.Predecessor, Successor: c.Successor, Acts: c.Acts, Version: c.Version,
-		before: c.before, source: c.source, seen: c.seen, withdrawn: c.withdrawn}
+		before: c.before, source: c.source, seen: c.seen, withdrawn: c.withdrawn,
+	}
 }

@@ -85,8 +85,10 @@ const (
 	Left       = "unsubscribed"
 )
 
-var statusCodes = map[string]int{OnHold: 1, Subscribed: 2, Left: 3}
-var statusNames = [...]string{"", OnHold, Subscribed, Left}
+var (
+	statusCodes = map[string]int{OnHold: 1, Subscribed: 2, Left: 3}
+	statusNames = [...]string{"", OnHold, Subscribed, Left}
+)
 
 // Ratings, from none to best; 0 stands for "not kept".
 var ratingNames = [...]string{"", "dormant", "low", "average", "high", "VIP"}

@@ -19,8 +19,10 @@ type fieldInfo struct {
 // allFields is the table of fields; Fields lists their names.
 var allFields = []fieldInfo{
 	{"email", emailInto, "email emailaddress emailadresse emailadress mail mailadresse mailadress mailaddress epost epostadress epostadresse eposta emailid subscriberemail contactemail", ""},
-	{"mobile", mobileInto, "mobile mobilenumber mobileno mobilephone mobilephonenumber cell cellphone cellphonenumber msisdn sms smsnumber mobil mobilnummer mobilnr mobiltelefon mobiltelefonnummer mobiltlf mobilephone handy handynummer handynr",
-		"telefon telefonnummer telefonnr tlf tlfnr tlfnummer phone phonenumber telephone telephonenumber tel telnr"},
+	{
+		"mobile", mobileInto, "mobile mobilenumber mobileno mobilephone mobilephonenumber cell cellphone cellphonenumber msisdn sms smsnumber mobil mobilnummer mobilnr mobiltelefon mobiltelefonnummer mobiltlf mobilephone handy handynummer handynr",
+		"telefon telefonnummer telefonnr tlf tlfnr tlfnummer phone phonenumber telephone telephonenumber tel telnr",
+	},
 	{"first_name", text(func(r *Row) *string { return &r.FirstName }), "firstname fname givenname forename fornavn förnamn fornamn vorname rufname tilltalsnamn", ""},
 	{"last_name", text(func(r *Row) *string { return &r.LastName }), "lastname lname surname familyname efternavn efternamn nachname familienname zuname", ""},
 	{"language", text(func(r *Row) *string { return &r.Language }), "language lang languagecode preferredlanguage sprog sprogkode språk sprak språkkod sprache sprachcode", "locale"},
@@ -28,8 +30,10 @@ var allFields = []fieldInfo{
 	{"city", text(func(r *Row) *string { return &r.City }), "city town by bynavn stad ort postort stadt wohnort", ""},
 	{"source", text(func(r *Row) *string { return &r.Source }), "source signupsource optinsource leadsource kilde tilmeldingskilde källa kalla quelle herkunft anmeldequelle", ""},
 	{"rating", text(func(r *Row) *string { return &r.Rating }), "rating mailrating memberrating contactrating vurdering betyg bewertung", ""},
-	{"signed_up_at", timeInto("the sign-up time", func(r *Row) *time.Time { return &r.SignedUpAt }), "signedupat signedup signupat signuptime signupdate signup optintime optindate optinat subscribedat subscribed subscribedate subscriptiondate tilmeldt tilmeldtden tilmeldingsdato tilmeldingstidspunkt anmäld anmäldden anmälningsdatum anmald anmeldt anmeldtden registrerad prenumererarsedan angemeldet angemeldetam angemeldetseit anmeldedatum anmeldezeitpunkt anmeldezeit",
-		"created createdat createdon creationdate dateadded oprettet oprettetden skapad skapades erstellt erstelltam registered registeredat registreret registriert registriertam"},
+	{
+		"signed_up_at", timeInto("the sign-up time", func(r *Row) *time.Time { return &r.SignedUpAt }), "signedupat signedup signupat signuptime signupdate signup optintime optindate optinat subscribedat subscribed subscribedate subscriptiondate tilmeldt tilmeldtden tilmeldingsdato tilmeldingstidspunkt anmäld anmäldden anmälningsdatum anmald anmeldt anmeldtden registrerad prenumererarsedan angemeldet angemeldetam angemeldetseit anmeldedatum anmeldezeitpunkt anmeldezeit",
+		"created createdat createdon creationdate dateadded oprettet oprettetden skapad skapades erstellt erstelltam registered registeredat registreret registriert registriertam",
+	},
 	{"signed_up_ip", addrInto("the sign-up IP address", func(r *Row) *netip.Addr { return &r.SignedUpIP }), "signedupip signupip signupipaddress optinip subscribedip tilmeldtip tilmeldtfraip tilmeldingsip anmäldip anmäldfrånip anmälningsip anmeldtip angemeldetip anmeldeip anmeldungsip", "ip ipaddress ipadresse ipadress"},
 	{"confirmed_at", timeInto("the confirmation time", func(r *Row) *time.Time { return &r.ConfirmedAt }), "confirmedat confirmed confirmtime confirmationtime confirmationdate confirmdate doubleoptinat doubleoptintime doubleoptindate bekræftet bekræftetden bekræftelsesdato bekraeftet bekräftad bekräftadden bekräftades bekräftelsedatum bekraftad bestätigt bestätigtam bestaetigt bestaetigtam bestätigungsdatum bestätigungszeitpunkt", ""},
 	{"confirmed_ip", addrInto("the confirmation IP address", func(r *Row) *netip.Addr { return &r.ConfirmedIP }), "confirmedip confirmip confirmationip confirmationipaddress doubleoptinip bekræftetip bekræftetfraip bekræftelsesip bekräftadip bekräftadfrånip bestätigtip bestätigungsip bestaetigtip bestaetigungsip", ""},

@@ -2,6 +2,7 @@ package letters_test
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"mime"
 	"mime/multipart"
@@ -162,7 +163,7 @@ func parts(t *rapid.T, m *netmail.Message) (plain, page string) {
 	var bodies []string
 	for {
 		part, err := r.NextRawPart()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {

@@ -108,8 +108,12 @@ func TestXLSX(t *testing.T) {
 	want := map[string][][]string{
 		"card": {{"subscriber_id", "email", "frozen", "signed_up_at", "predecessor"}, {"1042", "marie@example.dk", "0", "2026-02-03T10:11:12.005Z"}},
 		"fields": {
-			{"name", "value"}, {"first_name", `=HYPERLINK("https://example.com";"x")`}, {"last_name", "Sørensen, \"Ø\"\nline"},
-			{"=note", "'+1"}, {"balance", "-5"}, {"empty"},
+			{"name", "value"},
+			{"first_name", `=HYPERLINK("https://example.com";"x")`},
+			{"last_name", "Sørensen, \"Ø\"\nline"},
+			{"=note", "'+1"},
+			{"balance", "-5"},
+			{"empty"},
 		},
 		"lists": {{"list"}},
 	}
