@@ -40,9 +40,6 @@ func keysFor(path string, o Options) (*Keys, bool, error) {
 	if err != nil {
 		return nil, false, err
 	}
-	if !there && o.Existing {
-		return nil, false, fmt.Errorf("there is no store at %s: run kartotek once to make it, or name another with --store", path)
-	}
 	return loadOrCreate(o.Keys, there, path)
 }
 

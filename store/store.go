@@ -17,8 +17,6 @@ type Options struct {
 	// Files is the directory under which files that belong to a store without
 	// a directory of its own are kept: exports, reports. An embedded store has one.
 	Files string
-	// Existing refuses to make a new store where there is none.
-	Existing bool
 	// Migrate brings the schema of a MySQL store up to date, or makes it. An
 	// embedded store's is always brought up to date.
 	Migrate bool
