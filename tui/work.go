@@ -226,7 +226,7 @@ func (sh *shell) askImport() tea.Cmd {
 		typed("File", "people.csv, .xlsx or .jsonl, with a line of headings", 4096),
 		typed("List", "its name; a new one is made", 200),
 		choice("As", 0, "pending", "confirmed"),
-		choice("Run", 0, "for real", "try out only"),
+		choice("Run", 0, "try out only", "for real"), // one Enter too many must not send mail
 	}}
 	f.body = func(w int) []string {
 		if f.fields[2].picked == 0 {
@@ -246,7 +246,7 @@ func (sh *shell) askImport() tea.Cmd {
 			f.refocus(1)
 			return nil
 		}
-		o := flows.ImportOptions{List: list, Confirmed: f.fields[2].picked == 1, DryRun: f.fields[3].picked == 1}
+		o := flows.ImportOptions{List: list, Confirmed: f.fields[2].picked == 1, DryRun: f.fields[3].picked == 0}
 		sh.close(f)
 		cmd := sh.begin("import", "Importing "+clean(filepath.Base(path)), func(ctx context.Context, tell func(flows.ImportProgress)) (flows.ImportResult, error) {
 			return sh.Desk.Import(ctx, sh.Actor, atHome(path), o, tell)
