@@ -70,7 +70,7 @@ func victim(ctx context.Context, dir string) error {
 	for worker := range 3 {
 		go func() {
 			for n := 0; ; n++ {
-				address := fmt.Sprintf("p%d.w%d.%d@example.com", os.Getpid(), worker, rand.IntN(10_000))
+				address := fmt.Sprintf("p%d.w%d.%d@example.com", os.Getpid(), worker, n)
 				if err := life(ctx, s, address, say); err != nil {
 					fail <- err
 				}
@@ -80,7 +80,8 @@ func victim(ctx context.Context, dir string) error {
 	return <-fail
 }
 
-// life leads an address through its states.
+// life leads a new address through its states. Each address has one life: the
+// limits would let a second sign-up within minutes change nothing.
 func life(ctx context.Context, s *Service, address string, say func(...any)) error {
 	say("begin", address)
 	if err := s.SignUp(ctx, SignUp{Slug: "news", Address: address, Agreed: true, Client: click}); err != nil {
@@ -88,13 +89,13 @@ func life(ctx context.Context, s *Service, address string, say func(...any)) err
 	}
 	say("done", address, Pending)
 	f, err := s.Find(ctx, anna, address)
-	if err != nil || len(f.Cards) == 0 {
+	if err != nil {
 		return err
 	}
-	id := f.Cards[0].SubscriberID
-	if f.Cards[0].Permission != Pending {
-		return nil // met before, and limited
+	if len(f.Cards) != 1 || f.Cards[0].Permission != Pending {
+		return fmt.Errorf("signed up, and found as %+v", f.Cards)
 	}
+	id := f.Cards[0].SubscriberID
 	secret := store.NewToken()
 	if err := s.store.InTx(ctx, func(tx *store.Tx) error {
 		l, err := tx.ListByName(ctx, "news")
