@@ -1,81 +1,65 @@
 package store
 
 import (
-	"bytes"
 	"crypto/hkdf"
 	"crypto/hmac"
-	"crypto/rand"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
+	"maps"
 	"os"
-	"path/filepath"
-	"time"
+	"slices"
+	"sync"
+	"sync/atomic"
 
 	"github.com/tink-crypto/tink-go/v2/aead"
-	"github.com/tink-crypto/tink-go/v2/insecurecleartextkeyset"
 	"github.com/tink-crypto/tink-go/v2/keyset"
 	"github.com/tink-crypto/tink-go/v2/tink"
 )
 
 // Keys are the two secrets of a store, read from its key file: the pepper,
 // under which addresses are hashed and evidence is sealed, and the AEAD keyset
-// under which personal data is sealed.
+// under which personal data is sealed. Where another process has changed the
+// key file, they are read again as soon as that shows.
 type Keys struct {
-	path   string
+	path string
+	mu   sync.Mutex // held while the file is read again
+	now  atomic.Pointer[secrets]
+}
+
+// secrets are a key file as it was read once.
+type secrets struct {
+	info   os.FileInfo
 	pepper []byte
+	handle *keyset.Handle
 	aead   tink.AEAD
+	named  map[string][]byte
 }
-
-// keyFile is the key file's JSON.
-type keyFile struct {
-	Word    string          `json:"read_me"`
-	Created time.Time       `json:"created"`
-	Peppers []string        `json:"peppers"` // hex; the first is the oldest
-	Keyset  json.RawMessage `json:"keyset"`  // Tink's JSON form of a keyset
-}
-
-const keyFileWord = "This file opens the Kartotek database. Keep a copy in a safe place, apart from the database's backups: without it everything is lost, with it everything can be read."
-
-// ErrNoKeys: there is no key file at the path.
-var ErrNoKeys = errors.New("there is no key file")
 
 // LoadKeys reads a key file. It refuses one that others can read.
 func LoadKeys(path string) (*Keys, error) {
-	info, err := os.Stat(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%w at %s", ErrNoKeys, path)
-	}
+	now, err := readSecrets(path)
 	if err != nil {
-		return nil, fmt.Errorf("reading the key file: %w", err)
+		return nil, err
 	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is not a key file: give the right one with --keys", path)
-	}
-	if info.Mode().Perm()&0o077 != 0 {
-		return nil, fmt.Errorf("the key file %s can be read by others: run chmod 600 on it", path)
-	}
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("reading the key file: %w", err)
-	}
-	var f keyFile
-	if err := json.Unmarshal(data, &f); err != nil || len(f.Peppers) == 0 {
-		return nil, fmt.Errorf("%s is not a key file, or it is damaged: give the right one with --keys, or restore your copy of it", path)
-	}
-	return f.open(path)
+	k := &Keys{path: path}
+	k.now.Store(now)
+	return k, nil
 }
 
-func (f keyFile) open(path string) (*Keys, error) {
+func readSecrets(path string) (*secrets, error) {
+	f, info, err := readKeyFile(path)
+	if err != nil {
+		return nil, err
+	}
 	bad := fmt.Errorf("the key file %s is damaged: restore your copy of it", path)
 	pepper, err := hex.DecodeString(f.Peppers[0])
 	if err != nil || len(pepper) != 32 {
 		return nil, bad
 	}
-	handle, err := insecurecleartextkeyset.Read(keyset.NewJSONReader(bytes.NewReader(f.Keyset)))
+	handle, err := f.handle()
 	if err != nil {
 		return nil, bad
 	}
@@ -83,7 +67,7 @@ func (f keyFile) open(path string) (*Keys, error) {
 	if err != nil {
 		return nil, bad
 	}
-	return &Keys{path: path, pepper: pepper, aead: sealer}, nil
+	return &secrets{info: info, pepper: pepper, handle: handle, aead: sealer, named: f.Named}, nil
 }
 
 // loadOrCreate loads the key file. Where there is none it makes one, unless
@@ -105,57 +89,144 @@ func loadOrCreate(path string, there bool, place string) (*Keys, bool, error) {
 // CreateKeys writes a new key file with mode 0600 and reads it back. Where two
 // processes start at once one of them wins, and both use its file.
 func CreateKeys(path string) (*Keys, error) {
-	pepper := make([]byte, 32)
-	rand.Read(pepper)
-	handle, err := keyset.NewHandle(aead.AES256GCMKeyTemplate())
+	f, err := newKeyFile()
 	if err != nil {
 		return nil, fmt.Errorf("making a key: %w", err)
 	}
-	var set bytes.Buffer
-	if err := insecurecleartextkeyset.Write(handle, keyset.NewJSONWriter(&set)); err != nil {
-		return nil, fmt.Errorf("making a key: %w", err)
-	}
-	data, err := json.MarshalIndent(keyFile{
-		Word: keyFileWord, Created: time.Now().UTC().Truncate(time.Second),
-		Peppers: []string{hex.EncodeToString(pepper)}, Keyset: set.Bytes(),
-	}, "", "  ")
+	data, err := f.text()
 	if err != nil {
 		return nil, fmt.Errorf("making a key: %w", err)
 	}
-	if err := writeOnce(path, append(data, '\n')); err != nil {
+	if err := writeOnce(path, data); err != nil {
 		return nil, fmt.Errorf("writing the key file: %w", err)
 	}
 	return LoadKeys(path)
 }
 
-// writeOnce puts a whole, synced file at path unless one is there already.
-func writeOnce(path string, data []byte) error {
-	dir := filepath.Dir(path)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
-	}
-	tmp, err := os.CreateTemp(dir, ".keys-*") // mode 0600
-	if err != nil {
-		return err
-	}
-	defer os.Remove(tmp.Name())
-	_, err = tmp.Write(data)
-	err = errors.Join(err, tmp.Sync(), tmp.Close())
-	if err != nil {
-		return err
-	}
-	if err := os.Link(tmp.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
-}
-
 // Path is where the key file lies.
 func (k *Keys) Path() string { return k.path }
+
+// Named is a further secret that the key file holds under a name; ErrNotFound
+// when it holds none of that name.
+func (k *Keys) Named(name string) ([]byte, error) {
+	if secret, ok := k.now.Load().named[name]; ok {
+		return slices.Clone(secret), nil
+	}
+	if err := k.reload(); err != nil { // another process may have added it
+		return nil, err
+	}
+	if secret, ok := k.now.Load().named[name]; ok {
+		return slices.Clone(secret), nil
+	}
+	return nil, ErrNotFound
+}
+
+// NamedOrNew is the secret that the key file holds under a name. Where there
+// is none it keeps the one that fresh makes; of processes that do so at once,
+// all get the same.
+func (k *Keys) NamedOrNew(name string, fresh func() ([]byte, error)) ([]byte, error) {
+	if secret, err := k.Named(name); err == nil || !errors.Is(err, ErrNotFound) {
+		return secret, err
+	}
+	var kept []byte
+	err := k.update(func(f *keyFile) (err error) {
+		var there bool
+		if kept, there = f.Named[name]; there {
+			return nil
+		}
+		if kept, err = fresh(); err != nil {
+			return err
+		}
+		if f.Named == nil {
+			f.Named = map[string][]byte{}
+		}
+		f.Named[name] = kept
+		return nil
+	})
+	return slices.Clone(kept), err
+}
+
+// SetNamed keeps a secret under a name in the key file, in the place of one
+// that is there; with nil it removes that.
+func (k *Keys) SetNamed(name string, secret []byte) error {
+	return k.update(func(f *keyFile) error {
+		if secret == nil {
+			delete(f.Named, name)
+			return nil
+		}
+		if f.Named == nil {
+			f.Named = map[string][]byte{}
+		}
+		f.Named[name] = slices.Clone(secret)
+		return nil
+	})
+}
+
+// Names lists under which names the key file holds further secrets.
+func (k *Keys) Names() []string { return slices.Sorted(maps.Keys(k.now.Load().named)) }
+
+// update changes the key file and goes by it from then on.
+func (k *Keys) update(fn func(*keyFile) error) error {
+	if err := updateKeys(k.path, fn); err != nil {
+		return err
+	}
+	return k.reload()
+}
+
+// reload reads the key file again if it is another than the one that was read.
+func (k *Keys) reload() error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	old := k.now.Load()
+	info, err := os.Stat(k.path)
+	if err != nil {
+		return fmt.Errorf("reading the key file: %w", err)
+	}
+	if os.SameFile(info, old.info) && info.ModTime().Equal(old.info.ModTime()) && info.Size() == old.info.Size() {
+		return nil
+	}
+	now, err := readSecrets(k.path)
+	if err != nil {
+		return err
+	}
+	if !slices.Equal(now.pepper, old.pepper) {
+		return fmt.Errorf("the key file %s was replaced by another store's while this one was open", k.path)
+	}
+	k.now.Store(now)
+	return nil
+}
+
+// keyIDOf is the id of the key that a value is sealed with: Tink writes a 1 and
+// the id, four bytes, before it. 0 when it is none.
+func keyIDOf(sealed []byte) uint32 {
+	if len(sealed) < 5 || sealed[0] != 1 {
+		return 0
+	}
+	return binary.BigEndian.Uint32(sealed[1:])
+}
+
+// has tells whether a keyset has a key.
+func (s *secrets) has(id uint32) bool {
+	for _, info := range s.handle.KeysetInfo().GetKeyInfo() {
+		if info.GetKeyId() == id {
+			return true
+		}
+	}
+	return false
+}
+
+// decrypt opens a value. One that names a key which isn't known makes the key
+// file be read again: another process may have rotated it.
+func (k *Keys) decrypt(sealed, place []byte) ([]byte, error) {
+	plain, err := k.now.Load().aead.Decrypt(sealed, place)
+	if err == nil || k.now.Load().has(keyIDOf(sealed)) {
+		return plain, err
+	}
+	if err := k.reload(); err != nil {
+		return nil, err
+	}
+	return k.now.Load().aead.Decrypt(sealed, place)
+}
 
 // AddressKey is the keyed hash that an address or number is found by.
 func (k *Keys) AddressKey(a Address) []byte { return k.mac(a.canonical) }
@@ -165,14 +236,14 @@ func (k *Keys) AddressKey(a Address) []byte { return k.mac(a.canonical) }
 func (k *Keys) LimitKey(a Address) []byte { return k.mac("limit\x00" + a.canonical) }
 
 func (k *Keys) mac(s string) []byte {
-	h := hmac.New(sha256.New, k.pepper)
+	h := hmac.New(sha256.New, k.now.Load().pepper)
 	h.Write([]byte(s))
 	return h.Sum(nil)
 }
 
 // fileKey is the key of the encrypted database file.
 func (k *Keys) fileKey() ([]byte, error) {
-	return hkdf.Key(sha256.New, k.pepper, nil, "kartotek database file", 32)
+	return hkdf.Key(sha256.New, k.now.Load().pepper, nil, "kartotek database file", 32)
 }
 
 // checkValue tells the key file of a store from others', without telling

@@ -21,6 +21,7 @@ const (
 	sealToken   = "token"
 	sealLetter  = "letter"
 	sealMail    = "mail"
+	sealProbe   = "probe"
 )
 
 // place is the associated data of a sealed value.
@@ -37,7 +38,7 @@ func (k *Keys) seal(kind string, id int64, v any) ([]byte, error) {
 }
 
 func (k *Keys) sealBytes(kind string, id int64, plain []byte) ([]byte, error) {
-	sealed, err := k.aead.Encrypt(plain, place(kind, id))
+	sealed, err := k.now.Load().aead.Encrypt(plain, place(kind, id))
 	if err != nil {
 		return nil, fmt.Errorf("sealing: %w", err)
 	}
@@ -56,7 +57,7 @@ func (k *Keys) open(kind string, id int64, sealed []byte, v any) error {
 }
 
 func (k *Keys) openBytes(kind string, id int64, sealed []byte) ([]byte, error) {
-	plain, err := k.aead.Decrypt(sealed, place(kind, id))
+	plain, err := k.decrypt(sealed, place(kind, id))
 	if err != nil {
 		return nil, ErrSealed
 	}
@@ -71,7 +72,7 @@ type EvidenceKey struct{ gcm cipher.AEAD }
 // EvidenceKey derives the key: HKDF-SHA-256 (RFC 5869) over the pepper with
 // the canonical address as its info.
 func (k *Keys) EvidenceKey(a Address) (EvidenceKey, error) {
-	key, err := hkdf.Key(sha256.New, k.pepper, nil, "evidence\x00"+a.canonical, 32)
+	key, err := hkdf.Key(sha256.New, k.now.Load().pepper, nil, "evidence\x00"+a.canonical, 32)
 	if err != nil {
 		return EvidenceKey{}, fmt.Errorf("deriving an evidence key: %w", err)
 	}

@@ -60,6 +60,9 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	}
 	s := &Store{queries: e.reader(), NewKeys: created, engine: e, now: time.Now}
 	s.keys = keys
+	if err := s.checkProbe(ctx); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
 	return s, nil
 }
 

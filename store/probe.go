@@ -1,0 +1,59 @@
+package store
+
+import (
+	"context"
+	"encoding/base64"
+	"fmt"
+)
+
+// settingProbe holds a sealed value that says nothing: a key file that doesn't
+// open it would not open the cards either.
+const settingProbe = "sealed_probe"
+
+// checkProbe refuses a key file whose pepper is the store's and whose AEAD
+// keyset isn't, before anything is done with it. A store without a probe gets one.
+func (s *Store) checkProbe(ctx context.Context) error {
+	probe, err := s.Setting(ctx, settingProbe)
+	if err != nil {
+		return err
+	}
+	if probe == "" {
+		if probe, err = s.setProbe(ctx); err != nil {
+			return err
+		}
+	}
+	if _, err := s.keys.openProbe(probe); err != nil {
+		return fmt.Errorf("the key file %s holds this store's pepper, but not the key that its data is sealed with: restore your newest copy of it, or copy it from the machine that changed it; nothing was changed", s.keys.path)
+	}
+	return nil
+}
+
+// setProbe keeps a probe unless there is one by now, and returns the one there is.
+func (s *Store) setProbe(ctx context.Context) (string, error) {
+	var probe string
+	err := s.InTx(ctx, func(tx *Tx) (err error) {
+		if probe, err = tx.Setting(ctx, settingProbe); err != nil || probe != "" {
+			return err
+		}
+		if probe, err = tx.keys.newProbe(); err != nil {
+			return err
+		}
+		return tx.SetSetting(ctx, settingProbe, probe)
+	})
+	return probe, err
+}
+
+func (k *Keys) newProbe() (string, error) {
+	sealed, err := k.sealBytes(sealProbe, 0, []byte("kartotek"))
+	return base64.StdEncoding.EncodeToString(sealed), err
+}
+
+// openProbe tells which key a probe is sealed with; ErrSealed when it doesn't open.
+func (k *Keys) openProbe(probe string) (keyID uint32, err error) {
+	sealed, err := base64.StdEncoding.DecodeString(probe)
+	if err != nil {
+		return 0, ErrSealed
+	}
+	_, err = k.openBytes(sealProbe, 0, sealed)
+	return keyIDOf(sealed), err
+}
