@@ -35,6 +35,7 @@ type Service struct {
 	now   func() time.Time
 	log   *slog.Logger
 	wake  func() // tells the mail sender that a letter is due
+	slips slips  // what can be undone
 }
 
 // New makes a Service on an open store.

@@ -13,6 +13,7 @@ const (
 	ActErase       Act = "erase"
 	ActResubscribe Act = "resubscribe"
 	ActImport      Act = "import as confirmed"
+	ActUndo        Act = "undo unsubscribe" // within seconds, by whoever did it
 )
 
 // Verdict is what a cell of the table says.
@@ -49,6 +50,7 @@ var table = map[Permission]map[Act]Outcome{
 		ActErase:       {Verdict: Move, To: Deleted},
 		ActResubscribe: {Verdict: Impossible},
 		ActImport:      {Verdict: Move, To: Confirmed},
+		ActUndo:        {Verdict: Impossible},
 	},
 	Pending: {
 		ActSignUp:      {Verdict: NoChange, Mail: true},
@@ -57,6 +59,7 @@ var table = map[Permission]map[Act]Outcome{
 		ActErase:       {Verdict: Move, To: Deleted},
 		ActResubscribe: {Verdict: Impossible},
 		ActImport:      {Verdict: Move, To: Confirmed},
+		ActUndo:        {Verdict: Refused},
 	},
 	withdrawnAgain: {
 		ActSignUp:      {Verdict: NoChange, Mail: true},
@@ -65,6 +68,7 @@ var table = map[Permission]map[Act]Outcome{
 		ActErase:       {Verdict: Move, To: Deleted},
 		ActResubscribe: {Verdict: Impossible},
 		ActImport:      {Verdict: Refused},
+		ActUndo:        {Verdict: Refused},
 	},
 	Confirmed: {
 		ActSignUp:      {Verdict: AddList, Mail: true},
@@ -73,6 +77,7 @@ var table = map[Permission]map[Act]Outcome{
 		ActErase:       {Verdict: Move, To: Deleted},
 		ActResubscribe: {Verdict: Impossible},
 		ActImport:      {Verdict: NoChange},
+		ActUndo:        {Verdict: NoChange},
 	},
 	Unsubscribed: {
 		ActSignUp:      {Verdict: Move, To: Pending, Mail: true},
@@ -81,6 +86,7 @@ var table = map[Permission]map[Act]Outcome{
 		ActErase:       {Verdict: Move, To: Deleted},
 		ActResubscribe: {Verdict: Move, To: Pending, Mail: true},
 		ActImport:      {Verdict: Refused},
+		ActUndo:        {Verdict: Move, To: Confirmed},
 	},
 	Deleted: {
 		ActSignUp:      {Verdict: Beside, Mail: true},
@@ -89,6 +95,7 @@ var table = map[Permission]map[Act]Outcome{
 		ActErase:       {Verdict: NoChange},
 		ActResubscribe: {Verdict: Beside, Mail: true},
 		ActImport:      {Verdict: Refused},
+		ActUndo:        {Verdict: Refused},
 	},
 }
 

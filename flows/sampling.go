@@ -104,7 +104,7 @@ func (s *Service) sampleUnsubscribe(ctx context.Context, a Actor) error {
 				if c.Permission != Confirmed {
 					continue
 				}
-				if err := s.leave(ctx, tx, c, 0, a, Client{}); err != nil {
+				if _, err := s.leave(ctx, tx, c, 0, a, Client{}); err != nil {
 					return err
 				}
 			}

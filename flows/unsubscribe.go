@@ -24,6 +24,7 @@ func (s *Service) Unsubscribe(ctx context.Context, a Actor, id int64, list strin
 		}
 		listID = l.ID
 	}
+	var did *unsubscribed
 	err := s.store.InTx(ctx, func(tx *store.Tx) error {
 		c, err := tx.Contact(ctx, id)
 		if err != nil {
@@ -34,28 +35,34 @@ func (s *Service) Unsubscribe(ctx context.Context, a Actor, id int64, list strin
 				return errors.Join(err, refuse("this contact is not on that list"))
 			}
 		}
-		return s.leave(ctx, tx, c, listID, a, Client{IP: a.IP})
+		did, err = s.leave(ctx, tx, c, listID, a, Client{IP: a.IP})
+		return err
 	})
 	if err != nil {
 		return Card{}, notFound(err, strconv.FormatInt(id, 10))
 	}
+	if did != nil {
+		s.slips.keep(id, *did)
+	}
 	return s.card(ctx, id)
 }
 
-// leave takes a contact off one list, or off all when listID is 0.
-func (s *Service) leave(ctx context.Context, tx *store.Tx, c *store.Contact, listID int64, a Actor, client Client) error {
+// leave takes a contact off one list, or off all when listID is 0. It returns
+// what undoing it would restore; nil where it can't be undone.
+func (s *Service) leave(ctx context.Context, tx *store.Tx, c *store.Contact, listID int64, a Actor, client Client) (*unsubscribed, error) {
 	out, err := decide(c, ActUnsubscribe)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if c.Permission == Deleted {
-		return refuse("this is a tombstone: it is on no list")
+		return nil, refuse("this is a tombstone: it is on no list")
 	}
 	all, err := tx.Memberships(ctx, c.SubscriberID)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	at := store.At(s.now())
+	did := &unsubscribed{by: a.Name, at: at, before: c.Permission}
 	var left []string
 	remain := 0
 	for _, m := range all[c.SubscriberID] {
@@ -64,35 +71,37 @@ func (s *Service) leave(ctx context.Context, tx *store.Tx, c *store.Contact, lis
 		case listID != 0 && m.ListID != listID:
 			remain++
 		default:
+			did.from = append(did.from, *m)
 			m.Leave(at)
 			if err := tx.SaveMembership(ctx, m); err != nil {
-				return err
+				return nil, err
 			}
 			if err := cancelWaiting(ctx, tx, c.SubscriberID, m.ListID); err != nil {
-				return err
+				return nil, err
 			}
 			left = append(left, m.List)
 		}
 	}
 	if len(left) == 0 && (remain > 0 || out.Verdict == NoChange) {
-		return nil
+		return nil, nil
 	}
 	_, key, err := openCard(tx, c)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for _, name := range left {
 		if err := tx.AddEvidence(ctx, key, c, store.Withdrawal, at, store.EvidenceAct{IP: client.IP, UserAgent: oneLine(client.UserAgent, 300), List: name, By: a.Name}); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	if remain == 0 && out.Verdict == Move {
 		c.Permission, c.WithdrawnAt, c.ForgetAt = out.To, at, 0
 	}
 	if err := tx.SaveContact(ctx, c); err != nil {
-		return err
+		return nil, err
 	}
-	return audit(ctx, tx, a, at, "unsubscribe", c.SubscriberID, fmt.Sprintf("%d of %d lists", len(left), len(all[c.SubscriberID])))
+	did.version = c.Version
+	return did.orNil(), audit(ctx, tx, a, at, "unsubscribe", c.SubscriberID, fmt.Sprintf("%d of %d lists", len(left), len(all[c.SubscriberID])))
 }
 
 // cancelWaiting removes the open confirmation of a list and its letters.
@@ -164,7 +173,8 @@ func (s *Service) UnsubscribeByToken(ctx context.Context, secret string, all boo
 		if all {
 			listID = 0
 		}
-		return s.leave(ctx, tx, c, listID, person(), client)
+		_, err = s.leave(ctx, tx, c, listID, person(), client)
+		return err
 	})
 	if errors.Is(err, ErrNotFound) {
 		return TokenPage{State: PageUnknown}, nil

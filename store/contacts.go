@@ -66,6 +66,7 @@ type Contact struct {
 	source    string
 	seen      Micros
 	withdrawn Micros
+	confirmed Micros
 }
 
 const contactColumns = `c.subscriber_id, c.address_key, c.mobile_key, c.permission, c.frozen, c.email_masked, c.mobile_masked,
@@ -81,7 +82,7 @@ func (c *Contact) fields() []any {
 }
 
 func (c *Contact) read() {
-	c.before, c.source, c.seen, c.withdrawn = c.Permission, c.Source, c.LastSeenAt, c.WithdrawnAt
+	c.before, c.source, c.seen, c.withdrawn, c.confirmed = c.Permission, c.Source, c.LastSeenAt, c.WithdrawnAt, c.ConfirmedAt
 }
 
 // Contact reads one contact whole, its sealed value included.
@@ -192,7 +193,7 @@ func (tx *Tx) countAct(c *Contact) {
 	switch {
 	case c.Permission == Deleted && c.before != Deleted:
 		tx.add(CountErased, 1)
-	case c.Permission == Confirmed && (c.withdrawn != 0 && c.WithdrawnAt == 0 || c.before == Unknown && c.Predecessor != 0):
+	case c.Permission == Confirmed && (c.withdrawn != 0 && c.WithdrawnAt == 0 && c.ConfirmedAt != c.confirmed || c.before == Unknown && c.Predecessor != 0):
 		tx.add(CountResubscribed, 1)
 	}
 }
@@ -326,6 +327,6 @@ func (c *Contact) Tombstone(at Micros) Contact {
 		SubscriberID: c.SubscriberID, AddressKey: c.AddressKey, Permission: Deleted,
 		SignedUpAt: c.SignedUpAt, ConfirmedAt: c.ConfirmedAt, DeletedAt: at, LastSeenAt: at,
 		Predecessor: c.Predecessor, Successor: c.Successor, Acts: c.Acts, Version: c.Version,
-		before: c.before, source: c.source, seen: c.seen, withdrawn: c.withdrawn,
+		before: c.before, source: c.source, seen: c.seen, withdrawn: c.withdrawn, confirmed: c.confirmed,
 	}
 }

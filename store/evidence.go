@@ -22,12 +22,13 @@ const (
 	Freezing       Kind = 8
 	Unfreezing     Kind = 9
 	Correction     Kind = 10
+	Restoration    Kind = 11 // staff took back an unsubscribing of theirs at once
 )
 
 var kindNames = map[Kind]string{
 	SignedUp: "signed up", Confirmation: "confirmed", Erasure: "erased", LetterSent: "confirmation mail",
 	Withdrawal: "unsubscribed", Resubscription: "resubscription asked", Addition: "imported",
-	Freezing: "frozen", Unfreezing: "unfrozen", Correction: "corrected",
+	Freezing: "frozen", Unfreezing: "unfrozen", Correction: "corrected", Restoration: "unsubscribing undone",
 }
 
 // String is the word of the time line.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strconv"
+	"time"
 
 	tea "charm.land/bubbletea/v2"
 	"github.com/dustin/go-humanize"
@@ -106,7 +107,7 @@ func (sh *shell) askUnsubscribe(c flows.Card) tea.Cmd {
 	f := &form{
 		title: "Unsubscribe", labels: []string{"No", "Unsubscribe"}, fields: []field{choice("From", 0, options...)},
 		body: func(w int) []string {
-			return append([]string{fit(who(c), w), ""}, sh.dimmed("Sending stops. The card, its evidence and the other lists stay as they are; leaving the last list makes the permission unsubscribed, and only the person's own click undoes that.", w)...)
+			return append([]string{fit(who(c), w), ""}, sh.dimmed("Sending stops. The card, its evidence and the other lists stay as they are; leaving the last list makes the permission unsubscribed. U undoes a slip for 10 seconds; after that only the person's own click does.", w)...)
 		},
 	}
 	f.submit = func() tea.Cmd {
@@ -115,13 +116,17 @@ func (sh *shell) askUnsubscribe(c flows.Card) tea.Cmd {
 		if len(names) != 1 && f.fields[0].picked == 0 {
 			list = ""
 		}
+		var until time.Time
 		return f.wait(act(sh, "unsubscribe", func(ctx context.Context) (flows.Card, error) {
-			return sh.Desk.Unsubscribe(ctx, sh.Actor, c.SubscriberID, list)
+			now, err := sh.Desk.Unsubscribe(ctx, sh.Actor, c.SubscriberID, list)
+			until = sh.Desk.UndoUntil(sh.Actor, c.SubscriberID)
+			return now, err
 		}, func(now flows.Card, err error) tea.Cmd {
 			if !f.end(err) {
 				return sh.failUnder(f, "unsubscribe", err)
 			}
-			return tea.Batch(sh.patch(now), sh.ping(), sh.say(done, "SubscriberID "+strconv.FormatInt(c.SubscriberID, 10)+" is unsubscribed from "+from))
+			return tea.Batch(sh.patch(now), sh.ping(), sh.undoable([]int64{c.SubscriberID}, until),
+				sh.say(done, "SubscriberID "+strconv.FormatInt(c.SubscriberID, 10)+" is unsubscribed from "+from+sh.undoHint()))
 		}))
 	}
 	return sh.openForm(f)

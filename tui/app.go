@@ -64,6 +64,10 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		return m, sh.line.retry(sh, msg)
 	case fadeMsg:
 		sh.notes.fade(msg.n)
+	case slipMsg:
+		if sh.slip.until.Equal(msg.until) {
+			sh.slip = slip{}
+		}
 	case tickMsg:
 		return m, sh.tick(msg)
 	case tea.KeyPressMsg:
@@ -103,6 +107,7 @@ func (m *Model) key(msg tea.KeyPressMsg) tea.Cmd {
 // everywhere is the table of the keys that every screen has.
 func (sh *shell) everywhere() []action {
 	return []action{
+		{Key: "U", Label: "undo unsubscribe", Quiet: sh.whyUndo() != "", Why: sh.whyUndo, Do: sh.undo},
 		{Key: "/", Label: "search", Do: sh.search},
 		{Key: ": ctrl+p", Label: "palette", Quiet: true, Do: sh.palette},
 		{Key: "tab", Label: "next screen", Quiet: true, Do: func() tea.Cmd { return sh.show((sh.tab + 1) % len(sh.tabs)) }},

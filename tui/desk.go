@@ -2,6 +2,7 @@ package tui
 
 import (
 	"context"
+	"time"
 
 	"kartotek/flows"
 )
@@ -19,6 +20,10 @@ type Desk interface {
 	Mail(ctx context.Context, who flows.Actor, number int64) (flows.Mail, error)
 
 	Unsubscribe(ctx context.Context, who flows.Actor, id int64, list string) (flows.Card, error)
+	// UndoUnsubscribe takes back the actor's own; UndoUntil is until when it can
+	// be, the zero time when it can't.
+	UndoUnsubscribe(ctx context.Context, who flows.Actor, id int64) (flows.Card, error)
+	UndoUntil(who flows.Actor, id int64) time.Time
 	Erase(ctx context.Context, who flows.Actor, target, reason string) (flows.Erased, error)
 	Resubscribe(ctx context.Context, who flows.Actor, r flows.Resubscription) (flows.Waiting, error)
 	Export(ctx context.Context, who flows.Actor, target string, given *flows.Given, format, out string) (flows.Exported, error)

@@ -265,6 +265,20 @@ func (d *fakeDesk) Unsubscribe(_ context.Context, _ flows.Actor, id int64, list 
 	return d.change(id, func(c *flows.Card) { c.Permission = flows.Unsubscribed }), nil
 }
 
+func (d *fakeDesk) UndoUntil(_ flows.Actor, id int64) time.Time {
+	if id%10 == 9 { // a sign-up that waited
+		return time.Time{}
+	}
+	return today.Add(10 * time.Second)
+}
+
+func (d *fakeDesk) UndoUnsubscribe(_ context.Context, _ flows.Actor, id int64) (flows.Card, error) {
+	if err := d.begin(fmt.Sprintf("undo %d", id)); err != nil {
+		return flows.Card{}, err
+	}
+	return d.change(id, func(c *flows.Card) { c.Permission = flows.Confirmed }), nil
+}
+
 func (d *fakeDesk) Freeze(_ context.Context, _ flows.Actor, id int64, reason string) (flows.Card, error) {
 	if err := d.begin(fmt.Sprintf("freeze %d %q", id, reason)); err != nil {
 		return flows.Card{}, err

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	tea "charm.land/bubbletea/v2"
 
@@ -46,6 +47,8 @@ type several struct {
 	// one does it to one card, and gives back what has become of it and what
 	// must be told besides.
 	one func(ctx context.Context, c flows.Card, cause string) (now flows.Card, remnant string, err error)
+	// undo is until when it can be taken back of one card; nil for never.
+	undo func(id int64) time.Time
 }
 
 // markedActs take the place of the same acts on one card.
@@ -95,8 +98,9 @@ func (c *contacts) askUnsubscribeMarked() tea.Cmd {
 			now, err := sh.Desk.Unsubscribe(ctx, sh.Actor, card.SubscriberID, "")
 			return now, "", err
 		},
+		undo: func(id int64) time.Time { return sh.Desk.UndoUntil(sh.Actor, id) },
 	}, func(w int) []string {
-		return sh.dimmed("They leave all their lists, and sending stops. Cards and evidence stay; only each person's own click undoes it.", w)
+		return sh.dimmed("They leave all their lists, and sending stops. Cards and evidence stay; U undoes a slip for 10 seconds; after that only each person's own click does.", w)
 	})
 }
 
@@ -160,6 +164,8 @@ type outcome struct {
 	not  map[string][]int64 // those refused, by the reason
 	left []flows.Card       // not reached
 
+	slip slip // what can be taken back
+
 	remnant string // what could not be wiped at once, the latest of them
 }
 
@@ -183,6 +189,7 @@ func (c *contacts) doSeveral(s several, cause string, cards []flows.Card, not ma
 			case err == nil:
 				out.done = append(out.done, now)
 				out.remnant = cmp.Or(remnant, out.remnant)
+				out.slip.add(s, card.SubscriberID)
 			case fault(err):
 				out.left = cards[i:]
 				return out, err
@@ -215,7 +222,8 @@ func (c *contacts) didSeveral(s several, w *work, out outcome, err error) tea.Cm
 			said += ": " + reason(err)
 		}
 	}
-	cmds = append(cmds, sh.say(mood, said))
+	cmds = append(cmds, sh.undoable(out.slip.ids, out.slip.until))
+	cmds = append(cmds, sh.say(mood, said+sh.undoHint()))
 	if out.remnant != "" {
 		cmds = append(cmds, sh.say(warning, out.remnant))
 	}

@@ -28,6 +28,7 @@ type shell struct {
 	acts  *box
 	own   *box
 	nacts int
+	slip  slip // what can be taken back
 
 	dark    bool
 	profile colorprofile.Profile
