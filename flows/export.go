@@ -198,7 +198,7 @@ func (s *Service) collect(ctx context.Context, c *store.Contact, p store.Person,
 		return nil, err
 	}
 	for _, l := range letters {
-		row := letterOf(l, s.now())
+		row := letterOf(l)
 		e.Letters = append(e.Letters, SentLetter{At: row.Created, Kind: row.Kind, State: row.State, Delivered: row.Delivered})
 	}
 	rows, err := s.store.Audit(ctx, c.SubscriberID, 0, 10_000)

@@ -222,5 +222,5 @@ func (s *Service) CursorOf(ctx context.Context, id int64) (Cursor, error) {
 // Counts reads the maintained counters.
 func (s *Service) Counts(ctx context.Context) (Counts, error) {
 	c, err := s.store.Counters(ctx)
-	return Counts{ByPermission: c.ByPermission, BySource: c.BySource, Due: c.OutboxOpen}, err
+	return Counts{ByPermission: c.ByPermission, BySource: c.BySource, Due: c.OpenLetters()}, err
 }

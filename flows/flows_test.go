@@ -83,7 +83,7 @@ func (d *desk) signUp(address, slug string) {
 // link is the newest letter's link of a kind, "confirm" or "unsubscribe".
 func (d *desk) link(kind string) string {
 	d.t.Helper()
-	rows, err := d.store.Letters(d.t.Context(), 0, 0, 1)
+	rows, err := d.store.Letters(d.t.Context(), 0, 1)
 	d.must(err)
 	if len(rows) == 0 {
 		d.t.Fatal("there is no letter")
@@ -238,7 +238,7 @@ func (d *desk) told(before, after Card, letters int) string {
 }
 
 func (d *desk) countLetters() int {
-	rows, err := d.store.Letters(d.t.Context(), 0, 0, 1)
+	rows, err := d.store.Letters(d.t.Context(), 0, 1)
 	d.must(err)
 	if len(rows) == 0 {
 		return 0

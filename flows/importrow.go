@@ -261,7 +261,7 @@ func (im *importer) pending(ctx context.Context, tx *store.Tx, it *item, c *stor
 	}
 	in := signUp{
 		SignUp: SignUp{Lang: it.person.Language, Client: Client{IP: it.signIP}}, person: it.person, address: it.address, list: im.list,
-		base: it.base, actor: im.a, at: it.signedUp, note: "imported by " + im.a.Name,
+		base: it.base, actor: im.a, at: it.signedUp, note: "imported by " + im.a.Name, bulk: true,
 	}
 	sent, err := im.s.signUp(ctx, tx, in, c, out)
 	if err != nil {

@@ -21,6 +21,7 @@ type confirmation struct {
 	NoticeID string // set by send
 	Data     store.TokenData
 	SignedUp time.Time // when the person signed up; zero means now
+	Bulk     bool      // one of many: letters that somebody waits for go first
 }
 
 // send makes the tokens and puts the letter into the outbox, unless the limits
@@ -65,9 +66,12 @@ func (s *Service) send(ctx context.Context, tx *store.Tx, c *confirmation, now t
 	if err := tx.AddToken(ctx, cancel, token); err != nil {
 		return wait, err
 	}
-	return wait, tx.Enqueue(ctx, &store.Letter{
-		SubscriberID: c.Contact.SubscriberID, Kind: string(c.Purpose), ToMasked: c.To.Masked(),
-		DueAt: store.At(now), CreatedAt: store.At(now),
-	},
-		store.Envelope{From: s.cfg.From.Address, To: c.To.Canonical(), MessageID: messageID, ListID: c.List.ID, Data: letter.Raw})
+	row := &store.Letter{
+		SubscriberID: c.Contact.SubscriberID, ListID: c.List.ID, Kind: string(c.Purpose), ToMasked: c.To.Masked(),
+		State: store.LetterUrgent, DueAt: store.At(now), CreatedAt: store.At(now),
+	}
+	if c.Bulk {
+		row.State = store.LetterDue
+	}
+	return wait, tx.Enqueue(ctx, row, store.Envelope{From: s.cfg.From.Address, To: c.To.Canonical(), MessageID: messageID, Data: letter.Raw})
 }

@@ -51,12 +51,12 @@ func (s *Service) Letter(ctx context.Context, a Actor, id int64) (Letter, error)
 	if err != nil {
 		return Letter{}, noLetter(err)
 	}
-	return letterOf(l, s.now()), nil
+	return letterOf(l), nil
 }
 
 // Retry makes a deferred letter due now.
 func (s *Service) Retry(ctx context.Context, a Actor, id int64) (Letter, error) {
-	return s.moveLetter(ctx, a, ActRetry, id, store.LetterOpen)
+	return s.moveLetter(ctx, a, ActRetry, id, store.LetterUrgent)
 }
 
 // Hold keeps a letter that waits from being sent, until it is released. Its
@@ -67,17 +67,17 @@ func (s *Service) Hold(ctx context.Context, a Actor, id int64) (Letter, error) {
 
 // Release makes a held letter due now, unless its card is frozen.
 func (s *Service) Release(ctx context.Context, a Actor, id int64) (Letter, error) {
-	return s.moveLetter(ctx, a, ActRelease, id, store.LetterOpen)
+	return s.moveLetter(ctx, a, ActRelease, id, store.LetterUrgent)
 }
 
-func (s *Service) moveLetter(ctx context.Context, a Actor, act string, id int64, state int) (Letter, error) {
+func (s *Service) moveLetter(ctx context.Context, a Actor, act string, id int64, state store.LetterState) (Letter, error) {
 	var l store.Letter
 	err := s.store.InTx(ctx, func(tx *store.Tx) error {
 		c, err := s.letterFor(ctx, tx, a, act, id, &l)
 		if err != nil {
 			return err
 		}
-		if state == store.LetterOpen && c != nil && c.Frozen {
+		if state == store.LetterUrgent && c != nil && c.Frozen {
 			return refuse("the card is frozen: it gets no mail until it is unfrozen (GDPR art. 18)")
 		}
 		at := store.At(s.now())
@@ -89,10 +89,10 @@ func (s *Service) moveLetter(ctx context.Context, a Actor, act string, id int64,
 	if err != nil {
 		return Letter{}, err
 	}
-	if state == store.LetterOpen {
+	if state == store.LetterUrgent {
 		s.wake()
 	}
-	return letterOf(l, s.now()), nil
+	return letterOf(l), nil
 }
 
 // Drop removes a letter that was not delivered, with its text. What it asked
@@ -138,7 +138,7 @@ func (s *Service) letterFor(ctx context.Context, tx *store.Tx, a Actor, act stri
 	if *l, err = tx.Letter(ctx, id); err != nil {
 		return nil, noLetter(err)
 	}
-	if why := letterStates[letterOf(*l, s.now()).State][act]; why != "" {
+	if why := letterStates[l.State.String()][act]; why != "" {
 		return nil, refuse("letter %d stays as it is: %s", id, why)
 	}
 	c, err := tx.Contact(ctx, l.SubscriberID)

@@ -76,7 +76,7 @@ func (s *Service) Overview(ctx context.Context, a Actor) (Overview, error) {
 	if err != nil {
 		return Overview{}, err
 	}
-	o.ByPermission, o.BySource, o.LettersOpen, o.LettersHeld = counters.ByPermission, counters.BySource, counters.OutboxOpen, counters.OutboxHeld
+	o.ByPermission, o.BySource, o.LettersOpen, o.LettersHeld = counters.ByPermission, counters.BySource, counters.OpenLetters(), counters.Letters[store.LetterHeld.String()]
 	if o.Lists, err = s.Lists(ctx); err != nil {
 		return Overview{}, err
 	}

@@ -132,7 +132,7 @@ func (r *round) confirm(card Card) {
 	r.must(err)
 	var secret string
 	if card.Permission == Deleted {
-		rows, err := r.store.Letters(r.t.Context(), store.LetterOpen, 0, 1)
+		rows, err := r.store.LettersIn(r.t.Context(), store.LetterStates("due"), 0, 0, 1)
 		r.must(err)
 		if len(rows) == 0 || rows[0].ID != r.next("letters")-1 {
 			return // the newest letter was sent, and its body is gone
@@ -185,7 +185,7 @@ func (r *round) activity(address string, card Card) {
 
 // send delivers, defers or refuses what is due.
 func (r *round) send() {
-	letters, err := r.Spool().Claim(r.t.Context(), "me", 3, time.Minute)
+	letters, err := r.Spool().Claim(r.t.Context(), "me", 3, 0, time.Minute)
 	r.must(err)
 	for _, l := range letters {
 		v := mta.Verdict{At: r.time}

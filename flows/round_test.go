@@ -353,7 +353,7 @@ func TestEraseTakesExportsAndLettersAway(t *testing.T) {
 	if left, _ := filepath.Glob(filepath.Join(d.cfg.Exports, "*")); len(left) != 0 {
 		t.Errorf("exports left: %v", left)
 	}
-	rows, err := d.store.Letters(t.Context(), 0, 0, 10)
+	rows, err := d.store.Letters(t.Context(), 0, 10)
 	if d.must(err); len(rows) != 0 {
 		t.Errorf("%d letters left", len(rows))
 	}

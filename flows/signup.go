@@ -92,6 +92,7 @@ type signUp struct {
 	by      string
 	at      time.Time // when the person signed up elsewhere; zero means here and now
 	note    string
+	bulk    bool // one of a whole file
 }
 
 // signUp does what the table's column "sign up" says, in a transaction. It
@@ -119,7 +120,7 @@ func (s *Service) signUp(ctx context.Context, tx *store.Tx, in signUp, c *store.
 			return false, err
 		}
 	}
-	mail := &confirmation{To: in.address, Contact: c, List: in.list, Purpose: letters.SignUp, Lang: in.Lang, Notice: in.Notice, SignedUp: in.at}
+	mail := &confirmation{To: in.address, Contact: c, List: in.list, Purpose: letters.SignUp, Lang: in.Lang, Notice: in.Notice, SignedUp: in.at, Bulk: in.bulk}
 	if out.Verdict == Beside {
 		mail.Purpose = letters.Resubscribe
 		mail.Data = store.TokenData{Address: in.address.Canonical(), Resubscribe: true, Asked: "asked on the sign-up form", By: in.by, IP: in.Client.IP, UserAgent: in.Client.UserAgent}

@@ -5,94 +5,246 @@ import (
 	"errors"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"kartotek/mta"
 	"kartotek/store"
 )
 
-// Spool joins the mail sender to the outbox.
-type Spool struct{ s *Service }
+// maxMarks is how many verdicts one transaction writes.
+const maxMarks = 64
+
+// Spool joins the mail sender to the outbox. Verdicts that come at once are
+// written in one transaction: each waits for it to be kept.
+type Spool struct {
+	s    *Service
+	turn chan struct{} // held by who writes
+
+	mu      sync.Mutex
+	waiting []*mark
+	claimed map[int64]store.Envelope // of the letters in hand, without their text
+}
+
+// mark is a verdict on its way into the store.
+type mark struct {
+	owner string
+	id    int64
+	v     mta.Verdict
+	err   error
+	done  chan struct{}
+}
 
 // Spool is the outbox as the mail sender sees it.
-func (s *Service) Spool() Spool { return Spool{s} }
+func (s *Service) Spool() *Spool {
+	return &Spool{s: s, turn: make(chan struct{}, 1), claimed: map[int64]store.Envelope{}}
+}
 
-// Claim leases up to n due letters to owner, and counts the attempt, before
-// anything is dialled.
-func (sp Spool) Claim(ctx context.Context, owner string, n int, lease time.Duration) ([]mta.Letter, error) {
+// Claim leases up to n due letters to owner, and up to spare more that are
+// urgent, and counts the attempts, before anything is dialled.
+func (sp *Spool) Claim(ctx context.Context, owner string, n, spare int, lease time.Duration) ([]mta.Letter, error) {
 	s := sp.s
-	now := s.now()
-	due, err := s.store.DueLetters(ctx, store.At(now), n)
-	if err != nil || len(due) == 0 {
+	now := store.At(s.now())
+	any, err := s.store.AnyDue(ctx, now)
+	if err != nil || !any {
 		return nil, err // nothing to do takes no lock
 	}
-	var out []mta.Letter
-	err = s.store.InTx(ctx, func(tx *store.Tx) error {
-		out = nil
-		for _, l := range due {
-			l := l
-			mine, err := tx.ClaimLetter(ctx, &l, owner, store.At(now.Add(lease)))
-			if err != nil {
-				return err
-			}
-			if !mine {
-				continue
-			}
-			e, err := tx.Envelope(ctx, l.ID)
-			if err != nil {
-				return err
-			}
-			out = append(out, mta.Letter{ID: l.ID, From: e.From, To: e.To, Data: e.Data, Attempts: l.Attempts, Created: l.CreatedAt.Time()})
-		}
-		return nil
+	var found []store.Claimed
+	err = s.store.InTx(ctx, func(tx *store.Tx) (err error) {
+		found, err = tx.ClaimLetters(ctx, now, n, spare, owner, store.At(s.now().Add(lease)))
+		return err
 	})
-	return out, err
+	if err != nil {
+		return nil, err
+	}
+	out := make([]mta.Letter, 0, len(found))
+	sp.mu.Lock()
+	defer sp.mu.Unlock()
+	for _, l := range found {
+		out = append(out, mta.Letter{
+			ID: l.ID, From: l.From, To: l.To, Data: l.Data, Attempts: l.Attempts, Created: l.CreatedAt.Time(), Urgent: l.State == store.LetterUrgent,
+		})
+		l.Data = nil
+		sp.claimed[l.ID] = l.Envelope
+	}
+	return out, nil
+}
+
+// Renew lets the leases of owner begin anew.
+func (sp *Spool) Renew(ctx context.Context, owner string, lease time.Duration) error {
+	return sp.s.store.InTx(ctx, func(tx *store.Tx) error {
+		return tx.RenewLeases(ctx, owner, store.At(sp.s.now().Add(lease)))
+	})
 }
 
 // Mark writes the verdict of a delivery, fenced by the owner of the lease. A
 // letter that was handed over becomes evidence on the card.
-func (sp Spool) Mark(ctx context.Context, owner string, id int64, v mta.Verdict) error {
-	s := sp.s
-	err := s.store.InTx(ctx, func(tx *store.Tx) error {
-		l, err := tx.Letter(ctx, id)
-		if err != nil {
-			return err
+func (sp *Spool) Mark(ctx context.Context, owner string, id int64, v mta.Verdict) error {
+	m := &mark{owner: owner, id: id, v: v, done: make(chan struct{})}
+	sp.mu.Lock()
+	sp.waiting = append(sp.waiting, m)
+	sp.mu.Unlock()
+	for {
+		select {
+		case <-m.done:
+			return m.err
+		case sp.turn <- struct{}{}:
+			sp.write(ctx)
+			<-sp.turn
 		}
-		e, err := tx.Envelope(ctx, id)
-		if err != nil {
-			return err
-		}
-		l.Code, l.Reply, l.Host, l.TLS = v.Code, withoutDomain(v.Reply, e.To), v.Host, v.TLS
-		switch v.State {
-		case mta.Deferred:
-			l.DueAt = store.At(v.Retry)
-		case mta.Delivered:
-			l.State, l.DoneAt = store.LetterDelivered, store.At(v.At)
-		default:
-			l.State, l.DoneAt = store.LetterRefused, store.At(v.At)
-		}
-		if err := tx.MarkLetter(ctx, l, owner); err != nil {
-			return err
-		}
-		if v.State == mta.Delivered {
-			return handedOver(ctx, tx, l, e, v)
-		}
-		return nil
-	})
-	if errors.Is(err, ErrNotFound) {
-		return mta.ErrLost
 	}
+}
+
+// write takes what waits and writes it; what fails together is tried one by
+// one, so that no letter suffers for another.
+func (sp *Spool) write(ctx context.Context) {
+	sp.mu.Lock()
+	n := min(len(sp.waiting), maxMarks)
+	batch := sp.waiting[:n:n]
+	sp.waiting = sp.waiting[n:]
+	sp.mu.Unlock()
+	if n == 0 {
+		return // another has written ours
+	}
+	if err := sp.writeAll(ctx, batch); err != nil {
+		for _, m := range batch {
+			m.err = sp.writeAll(ctx, []*mark{m})
+		}
+	}
+	sp.mu.Lock()
+	for _, m := range batch {
+		if m.err == nil || errors.Is(m.err, mta.ErrLost) {
+			delete(sp.claimed, m.id)
+		}
+	}
+	sp.mu.Unlock()
+	for _, m := range batch {
+		close(m.done)
+	}
+}
+
+// writeAll writes some marks in one transaction.
+func (sp *Spool) writeAll(ctx context.Context, batch []*mark) error {
+	return sp.s.store.InTx(ctx, func(tx *store.Tx) error {
+		ids := make([]int64, len(batch))
+		for i, m := range batch {
+			ids[i] = m.id
+		}
+		leased, err := tx.Leased(ctx, ids)
+		if err != nil {
+			return err
+		}
+		w := written{ended: map[ending][]store.Letter{}}
+		for _, m := range batch {
+			l, ok := leased[m.id]
+			if m.err = nil; !ok || l.Owner != m.owner {
+				m.err = mta.ErrLost
+				continue
+			}
+			if err := sp.writeOne(ctx, tx, l, m.v, &w); err != nil {
+				return err
+			}
+		}
+		for end, letters := range w.ended {
+			if err := tx.EndLetters(ctx, letters, end.state, store.At(sp.s.now())); err != nil {
+				return err
+			}
+		}
+		return tx.AddAttempts(ctx, w.attempts)
+	})
+}
+
+// written is what a transaction of marks writes at its end, all at once.
+type written struct {
+	attempts []store.Attempt
+	ended    map[ending][]store.Letter
+}
+
+// ending is what letters that end together have in common.
+type ending struct {
+	owner string
+	state store.LetterState
+}
+
+func (sp *Spool) writeOne(ctx context.Context, tx *store.Tx, l store.Letter, v mta.Verdict, w *written) error {
+	if v.State == mta.Postponed {
+		return tx.PostponeLetter(ctx, l, store.At(v.Retry))
+	}
+	e, err := sp.envelope(ctx, tx, l.ID)
+	if err != nil {
+		return err
+	}
+	hide := withoutDomain(e.To)
+	a := store.Attempt{
+		LetterID: l.ID, N: l.Attempts, At: store.At(v.At), Code: v.Code, Enhanced: v.Enhanced, Reply: hide(v.Reply), Host: v.Host, TLS: v.TLS, Talk: boundTalk(v.Transcript, hide),
+	}
+	switch v.State {
+	case mta.Deferred:
+		a.State = store.LetterDeferred
+		err = tx.DeferLetter(ctx, l, store.At(v.Retry))
+	case mta.Delivered:
+		a.State = store.LetterDelivered
+		err = handedOver(ctx, tx, l, e, v)
+	default:
+		a.State = store.LetterRefused
+	}
+	if a.State != store.LetterDeferred {
+		end := ending{l.Owner, a.State}
+		w.ended[end] = append(w.ended[end], l)
+	}
+	w.attempts = append(w.attempts, a)
 	return err
+}
+
+// envelope is that of a letter in hand, kept since it was claimed.
+func (sp *Spool) envelope(ctx context.Context, tx *store.Tx, id int64) (store.Envelope, error) {
+	sp.mu.Lock()
+	e, ok := sp.claimed[id]
+	sp.mu.Unlock()
+	if ok {
+		return e, nil
+	}
+	return tx.Envelope(ctx, id)
+}
+
+// maxTalk bounds what is kept of one conversation, in bytes.
+const maxTalk = 4096
+
+// boundTalk makes a conversation fit to be kept: its beginning and its end,
+// which tell the most.
+func boundTalk(lines []string, hide func(string) string) []string {
+	out := make([]string, len(lines))
+	size := 0
+	for i, line := range lines {
+		out[i] = hide(line)
+		size += len(out[i])
+	}
+	for size > maxTalk && len(out) > 2 {
+		i := len(out) / 2
+		size -= len(out[i])
+		out = append(out[:i], out[i+1:]...)
+	}
+	return out
 }
 
 // withoutDomain takes the recipient's domain out of a server's words: beside
 // the masked address it would tell the rest of it.
-func withoutDomain(reply, to string) string {
+func withoutDomain(to string) func(words string) string {
 	domain := to[strings.LastIndexByte(to, '@')+1:]
 	if domain == "" {
-		return reply
+		return func(words string) string { return words }
 	}
-	return regexp.MustCompile("(?i)"+regexp.QuoteMeta(domain)).ReplaceAllLiteralString(reply, "<domain>")
+	var pattern *regexp.Regexp // made when it is needed: most servers don't say it
+	lower := strings.ToLower(domain)
+	return func(words string) string {
+		if !strings.Contains(strings.ToLower(words), lower) {
+			return words
+		}
+		if pattern == nil {
+			pattern = regexp.MustCompile("(?i)" + regexp.QuoteMeta(domain))
+		}
+		return pattern.ReplaceAllLiteralString(words, "<domain>")
+	}
 }
 
 // handedOver writes the evidence that a confirmation mail left. Beside a
@@ -109,7 +261,7 @@ func handedOver(ctx context.Context, tx *store.Tx, l store.Letter, e store.Envel
 	if err != nil {
 		return err
 	}
-	list, err := tx.ListByID(ctx, e.ListID)
+	list, err := tx.ListByID(ctx, l.ListID)
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return err
 	}
@@ -117,60 +269,4 @@ func handedOver(ctx context.Context, tx *store.Tx, l store.Letter, e store.Envel
 		return err
 	}
 	return tx.SaveContact(ctx, c)
-}
-
-// letterOf is a row of the outbox as doors show it.
-func letterOf(l store.Letter, now time.Time) Letter {
-	out := Letter{
-		ID: l.ID, SubscriberID: l.SubscriberID, Kind: l.Kind, ToMasked: l.ToMasked, Created: seconds(l.CreatedAt),
-		Attempts: l.Attempts, Reply: l.Reply, Host: l.Host,
-	}
-	switch {
-	case l.State == store.LetterDelivered:
-		out.State, out.Delivered = "delivered", keptTime(l.DoneAt)
-	case l.State == store.LetterRefused:
-		out.State = "refused"
-	case l.State == store.LetterHeld:
-		out.State = "held"
-	case l.Owner != "" && l.DueAt.Time().After(now):
-		out.State = "sending"
-	case l.Attempts > 0:
-		out.State, out.Due = "deferred", keptTime(l.DueAt)
-	default:
-		out.State, out.Due = "due", keptTime(l.DueAt)
-	}
-	return out
-}
-
-// Outbox reads letters, newest first, with numbers below after (0: all).
-// state is due, sending, deferred, held, refused, delivered, or "" for any.
-func (s *Service) Outbox(ctx context.Context, a Actor, state string, after int64, limit int) ([]Letter, error) {
-	if err := may(a, doOutbox); err != nil {
-		return nil, err
-	}
-	coarse := map[string]int{
-		"": 0, "due": store.LetterOpen, "sending": store.LetterOpen, "deferred": store.LetterOpen,
-		"held": store.LetterHeld, "refused": store.LetterRefused, "delivered": store.LetterDelivered,
-	}
-	code, ok := coarse[state]
-	if !ok {
-		return nil, refuse("a letter is due, sending, deferred, held, refused or delivered")
-	}
-	out := []Letter{}
-	for len(out) < limit { // what is due and what is deferred lie in one state
-		rows, err := s.store.Letters(ctx, code, after, limit)
-		if err != nil {
-			return nil, err
-		}
-		for _, l := range rows {
-			if row := letterOf(l, s.now()); (state == "" || row.State == state) && len(out) < limit {
-				out = append(out, row)
-			}
-		}
-		if len(rows) < limit {
-			break
-		}
-		after = rows[len(rows)-1].ID
-	}
-	return out, nil
 }

@@ -225,8 +225,11 @@ type Letter struct {
 	Created      time.Time  `json:"created"`
 	Due          *time.Time `json:"due"`
 	Attempts     int        `json:"attempts"`
-	Reply        string     `json:"reply"` // the server's last words, address masked
+	Code         int        `json:"code"`     // of the server's last reply; 0 when none answered
+	Enhanced     string     `json:"enhanced"` // status of RFC 3463, such as 5.1.1
+	Reply        string     `json:"reply"`    // the server's last words, address masked
 	Host         string     `json:"host"`
+	TLS          string     `json:"tls"` // of the last conversation; "" in clear
 	Delivered    *time.Time `json:"delivered"`
 }
 

@@ -72,7 +72,9 @@ func (c *Capture) admit(conn *smtp.Conn) (smtp.Session, error) {
 func (c *Capture) Name() string { return "capture" }
 
 // Deliver sends the letter to the server in this process.
-func (c *Capture) Deliver(ctx context.Context, l Letter) Verdict { return c.pool.carry(ctx, l) }
+func (c *Capture) Deliver(ctx context.Context, l Letter, mark func(Verdict)) {
+	c.pool.carry(ctx, l, mark)
+}
 
 // Close stops the server and waits until nothing is being kept any more.
 func (c *Capture) Close() error {

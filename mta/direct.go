@@ -102,15 +102,17 @@ func (d *Direct) Name() string { return "direct" }
 
 // Deliver tries the servers of the recipient's domain in order until one takes the letter or refuses it for good.
 // One that can't be reached, or says 4xx, leaves the letter to the next, unless it may have taken it already.
-func (d *Direct) Deliver(ctx context.Context, l Letter) Verdict {
+func (d *Direct) Deliver(ctx context.Context, l Letter, mark func(Verdict)) {
 	par, bad := pack(l)
 	if bad != nil {
-		return bad.complete(nil, "", l.To)
+		mark(bad.complete(nil, "", l.To))
+		return
 	}
 	_, domain, _ := strings.Cut(par.to, "@")
 	hosts, no := d.mx.find(ctx, domain)
 	if no != nil {
-		return no.complete(nil, "", l.To)
+		mark(no.complete(nil, "", l.To))
+		return
 	}
 	demand := d.policy.demand(ctx, domain)
 	if demand.allows != nil {
@@ -118,46 +120,54 @@ func (d *Direct) Deliver(ctx context.Context, l Letter) Verdict {
 	}
 	if len(hosts) == 0 {
 		v := Verdict{State: Deferred, Enhanced: "4.7.0", Reply: "the domain's MTA-STS policy allows none of its servers"}
-		return v.complete(nil, "", l.To)
+		mark(v.complete(nil, "", l.To))
+		return
 	}
-	return d.descend(ctx, hosts[:min(len(hosts), maxHosts)], demand.level, par)
+	d.descend(ctx, hosts[:min(len(hosts), maxHosts)], demand.level, par, mark)
 }
 
 // descend goes down the list of servers.
-func (d *Direct) descend(ctx context.Context, hosts []string, level tlsLevel, par parcel) Verdict {
+func (d *Direct) descend(ctx context.Context, hosts []string, level tlsLevel, par parcel, mark func(Verdict)) {
 	var last Verdict
 	nowhere := 0
 	for i, host := range hosts {
-		v, err := d.hand(ctx, poolKey{host, level}, par)
-		if errors.Is(err, errDeaf) || isNotFound(err) {
+		out, leave := d.hand(ctx, poolKey{host, level}, par)
+		v := out.verdict
+		if errors.Is(out.err, errDeaf) || isNotFound(out.err) {
 			nowhere++
 		}
 		if i == 0 || v.Code != 0 || last.Code == 0 {
 			last = v // words of a server say more than the silence of another
 		}
 		var f *fault
-		if v.State != Deferred || errors.As(err, &f) && f.phase == phaseDot || ctx.Err() != nil {
-			return v
+		if v.State != Deferred || errors.As(out.err, &f) && f.phase == phaseDot || ctx.Err() != nil {
+			mark(v)
+			out.release()
+			leave()
+			return
 		}
+		out.release()
+		leave()
 	}
 	if nowhere == len(hosts) {
 		last.State, last.Enhanced = Refused, "5.4.4"
 	}
-	return last
+	mark(last)
 }
 
-// hand offers the parcel to one server, once it has a connection to spare for us.
-func (d *Direct) hand(ctx context.Context, key poolKey, par parcel) (Verdict, error) {
+// hand offers the parcel to one server, once it has a connection to spare for us; leave gives the right to it back.
+func (d *Direct) hand(ctx context.Context, key poolKey, par parcel) (out outcome, leave func()) {
 	p := d.enter(key)
-	defer d.leave(p)
 	select {
 	case p.slots <- struct{}{}:
-		defer func() { <-p.slots }()
 	case <-ctx.Done():
 		err := &fault{phaseDial, ctx.Err()}
-		return failed(err, par.to).complete(nil, p.host, par.to), err
+		return outcome{verdict: failed(err, par.to).complete(nil, p.host, par.to), err: err}, func() { d.leave(p) }
 	}
-	return p.deliver(ctx, par)
+	return p.deliver(ctx, par), func() {
+		<-p.slots
+		d.leave(p)
+	}
 }
 
 func (d *Direct) enter(key poolKey) *hostPool {

@@ -11,6 +11,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"net/mail"
 	"net/textproto"
 	"strings"
 
@@ -189,6 +190,35 @@ func (k SigningKey) sign(msg []byte, fields []string) (string, error) {
 		return "", fmt.Errorf("%w: %w", ErrSigning, err)
 	}
 	return signer.Signature(), nil
+}
+
+// Signers are the signers of domains, in A-labels. A message is signed by the one of its From field's domain or of the
+// nearest domain above it, which DMARC takes as well (RFC 7489 section 3.1.1); where there is none it leaves as it is.
+type Signers map[string]*Signer
+
+func (s Signers) sign(l Letter) (Letter, error) {
+	if len(s) == 0 {
+		return l, nil
+	}
+	m, err := mail.ReadMessage(bytes.NewReader(l.Data))
+	if err != nil {
+		return l, fmt.Errorf("%w: its header can't be read", ErrSigning)
+	}
+	from, err := mail.ParseAddress(m.Header.Get("From"))
+	if err != nil {
+		return l, fmt.Errorf("%w: its From field can't be read", ErrSigning)
+	}
+	domain, err := domainASCII(from.Address[strings.LastIndexByte(from.Address, '@')+1:])
+	if err != nil {
+		return l, fmt.Errorf("%w: its From field has no domain", ErrSigning)
+	}
+	for above := true; above; _, domain, above = strings.Cut(domain, ".") {
+		if signer := s[domain]; signer != nil {
+			l.Data, err = signer.Sign(l.Data)
+			return l, err
+		}
+	}
+	return l, nil
 }
 
 // fieldNames counts the fields of a normalised message by their canonical names. A line that is no field is an

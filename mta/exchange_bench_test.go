@@ -39,7 +39,7 @@ func benchOurs(b *testing.B, addr string) {
 	defer r.Close()
 	l := benchLetter()
 	for b.Loop() {
-		if v := r.Deliver(context.Background(), l); v.State != Delivered {
+		if v := deliverBy(context.Background(), r, l); v.State != Delivered {
 			b.Fatal(v)
 		}
 	}

@@ -144,7 +144,7 @@ func TestBrokenOff(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			ctx, cancel := context.WithCancel(context.Background())
 			r := relayTo(t, scripted(t, func(c *scriptConn) { serve(c, cancel); c.stall(t) }))
-			v := r.Deliver(ctx, testLetter())
+			v := deliverBy(ctx, r, testLetter())
 			if v.State != Deferred || !strings.Contains(v.Reply, "broken off, for the sender is stopping") {
 				t.Errorf("got %s %q", v.State, v.Reply)
 			}

@@ -35,12 +35,14 @@ type Letter struct {
 	Attempts int
 	// Created is when the letter was put into the outbox; giving up counts from here.
 	Created time.Time
+	// Urgent letters, which somebody waits for at this moment, have slots of their own.
+	Urgent bool
 }
 
 // State says what became of one attempt.
 type State string
 
-// The three outcomes of an attempt.
+// The outcomes of an attempt.
 const (
 	// Delivered: the next server has taken responsibility (2xx after the final dot).
 	Delivered State = "delivered"
@@ -48,6 +50,8 @@ const (
 	Deferred State = "deferred"
 	// Refused: never (5xx, an impossible address, or given up).
 	Refused State = "refused"
+	// Postponed: the destination has as much from us as it takes; nobody was asked, so it is no attempt.
+	Postponed State = "postponed"
 )
 
 // Verdict is what came back from one attempt.
@@ -65,7 +69,7 @@ type Verdict struct {
 	// TLS is the protocol version used, such as "TLS 1.3"; empty in clear.
 	TLS string
 	At  time.Time
-	// Retry is when to try again; zero unless deferred.
+	// Retry is when to try again; zero unless deferred or postponed.
 	Retry time.Time
 	// Transcript is the masked conversation, one line an element; empty when nothing was said.
 	Transcript []string
@@ -73,11 +77,13 @@ type Verdict struct {
 
 // Spool is what the room needs of the outbox.
 type Spool interface {
-	// Claim leases up to n due letters to owner and notes the attempt. It has committed both before it
-	// returns, so that a crash while sending can't make an attempt unseen.
-	Claim(ctx context.Context, owner string, n int, lease time.Duration) ([]Letter, error)
+	// Claim leases up to n due letters to owner, and up to spare more that are urgent, and notes the attempts. It
+	// has committed both before it returns, so that a crash while sending can't make an attempt unseen.
+	Claim(ctx context.Context, owner string, n, spare int, lease time.Duration) ([]Letter, error)
+	// Renew lets all leases of owner begin anew.
+	Renew(ctx context.Context, owner string, lease time.Duration) error
 	// Mark records a verdict and ends the lease. It is fenced by owner: [ErrLost] when the lease is no
-	// longer owner's or the letter is gone.
+	// longer owner's or the letter is gone. Marks of several goroutines may share a transaction.
 	Mark(ctx context.Context, owner string, id int64, v Verdict) error
 }
 
@@ -85,8 +91,10 @@ type Spool interface {
 type Route interface {
 	// Name says on screens which route is on, such as "capture" or "relay smtp.example.com:587".
 	Name() string
-	// Deliver makes one attempt. It returns soon after ctx has ended. It leaves [Verdict.Retry] to the sender.
-	Deliver(ctx context.Context, l Letter) Verdict
+	// Deliver makes one attempt and tells mark its verdict, once. The connection that it used serves no other
+	// letter before mark has returned, so that a crash repeats at most one letter a connection. It returns soon
+	// after ctx has ended, and leaves the time of the next try of a deferred letter to the sender.
+	Deliver(ctx context.Context, l Letter, mark func(Verdict))
 	// Close ends all connections; no Deliver may be under way.
 	Close() error
 }

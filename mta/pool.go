@@ -27,38 +27,52 @@ type pool struct {
 }
 
 // carry makes one attempt with a letter for this server.
-func (p *pool) carry(ctx context.Context, l Letter) Verdict {
+func (p *pool) carry(ctx context.Context, l Letter, mark func(Verdict)) {
 	par, bad := pack(l)
 	if bad != nil {
-		return bad.complete(nil, p.host, l.To)
+		mark(bad.complete(nil, p.host, l.To))
+		return
 	}
-	v, _ := p.deliver(ctx, par)
-	return v
+	out := p.deliver(ctx, par)
+	mark(out.verdict)
+	out.release()
+}
+
+// outcome is what came of offering a parcel to one server.
+type outcome struct {
+	verdict Verdict
+	err     error // what the verdict was made of; nil if the server took the message or was not asked
+	session *session
+	pool    *pool
+}
+
+// release lets the connection serve other letters.
+func (o outcome) release() {
+	if o.session != nil {
+		o.pool.put(o.session)
+	}
 }
 
 // deliver makes one attempt. A kept connection that turns out to be dead, or that the server ends with 421, costs
-// no attempt: as long as the message can't have arrived it is tried once more over a new one. The error is what the
-// verdict was made of, nil if the server took the message or was not asked.
-func (p *pool) deliver(ctx context.Context, par parcel) (Verdict, error) {
+// no attempt: as long as the message can't have arrived it is tried once more over a new one.
+func (p *pool) deliver(ctx context.Context, par parcel) outcome {
 	if s := p.take(); s != nil {
-		v, err := p.try(ctx, s, par)
-		if !stale(err) || ctx.Err() != nil {
-			return v, err
+		out := p.try(ctx, s, par)
+		if !stale(out.err) || ctx.Err() != nil {
+			return out
 		}
 	}
 	s, err := p.door.open(ctx)
 	if err != nil {
-		return failed(because(ctx, err), par.to).complete(s, p.host, par.to), err
+		return outcome{verdict: failed(because(ctx, err), par.to).complete(s, p.host, par.to), err: err}
 	}
 	return p.try(ctx, s, par)
 }
 
-// try offers the parcel on s and then keeps or closes s. It reads nothing of s once that is done.
-func (p *pool) try(ctx context.Context, s *session, par parcel) (Verdict, error) {
+// try offers the parcel on s, which is closed unless it can serve others afterwards.
+func (p *pool) try(ctx context.Context, s *session, par parcel) outcome {
 	if v := s.unfit(par); v != nil {
-		done := v.complete(s, p.host, par.to)
-		p.put(s)
-		return done, nil
+		return outcome{verdict: v.complete(s, p.host, par.to), session: s, pool: p}
 	}
 	release := s.bind(ctx)
 	rep, err := s.send(ctx, par)
@@ -66,14 +80,14 @@ func (p *pool) try(ctx context.Context, s *session, par parcel) (Verdict, error)
 	if err != nil {
 		v = failed(because(ctx, err), par.to)
 	}
-	v = v.complete(s, p.host, par.to)
+	out := outcome{verdict: v.complete(s, p.host, par.to), err: err}
 	var f *fault
 	if !release() || errors.As(err, &f) || rep.code == 421 || !s.quiet() {
 		_ = s.conn.Close() // in an unknown state: a late reply would be taken for the next command's
 	} else {
-		p.put(s)
+		out.session, out.pool = s, p
 	}
-	return v, err
+	return out
 }
 
 // because names the end of ctx as the cause of a fault that it brought about.

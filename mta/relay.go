@@ -120,7 +120,9 @@ func readPassword(path string) (string, error) {
 func (r *Relay) Name() string { return "relay " + r.pool.host }
 
 // Deliver hands the letter to the smart host.
-func (r *Relay) Deliver(ctx context.Context, l Letter) Verdict { return r.pool.carry(ctx, l) }
+func (r *Relay) Deliver(ctx context.Context, l Letter, mark func(Verdict)) {
+	r.pool.carry(ctx, l, mark)
+}
 
 // Close takes leave of the smart host, within about a second.
 func (r *Relay) Close() error {

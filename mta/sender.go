@@ -6,38 +6,49 @@ import (
 	"errors"
 	"log/slog"
 	mrand "math/rand/v2"
-	"sync"
+	"runtime"
 	"time"
 )
 
 const (
-	defaultConcurrency = 8
+	// defaultConcurrency is how many letters are in hand at once: several for each connection, so that one is read,
+	// signed or marked while another is on the wire.
+	defaultConcurrency = 64
 	defaultPoll        = 2 * time.Second
-	// lease outlives attempt and the marking after it: while a sender lives, nobody else takes its letter.
-	lease   = 12 * time.Minute
+	// A lease is renewed while its letter is in hand, so that it can be short: after a crash nobody takes the letter
+	// before it has ended. What can't be renewed is broken off early enough.
+	lease  = time.Minute
+	margin = 10 * time.Second
+	// attempt bounds one try, from the signature to the verdict.
 	attempt = 9 * time.Minute
 	marking = 2 * time.Minute
 	// claiming bounds one look at the queue.
 	claiming = 30 * time.Second
+	// gather is how long the sender waits for more free slots before it claims for a few.
+	gather = 3 * time.Millisecond
 	// grace is how long letters in flight may take to finish once the sender is told to stop.
 	grace = 15 * time.Second
 	// Waits after a failure of the spool, doubling.
 	firstPause, maxPause = 200 * time.Millisecond, 30 * time.Second
 )
 
-// Sender walks the queue: it claims due letters, hands them to the route and marks the verdicts.
+// Sender walks the queue: it claims due letters, signs them, hands them to the route and marks the verdicts.
 //
 // Delivery is at least once. The attempt is noted before anything is dialled and the verdict after the server has
 // answered; a crash between the two repeats the letter when its lease runs out, and never loses it.
 type Sender struct {
-	spool Spool
-	route Route
-	log   *slog.Logger
-	owner string
-	slots int
-	poll  time.Duration
-	grace time.Duration
-	wake  chan struct{}
+	spool   Spool
+	route   Route
+	sign    func(Letter) (Letter, error)
+	signing chan struct{} // as many at once as there are cores
+	log     *slog.Logger
+	owner   string
+	slots   int // for letters of any kind
+	spare   int // more, for urgent ones
+	lease   time.Duration
+	poll    time.Duration
+	grace   time.Duration
+	wake    chan struct{}
 }
 
 // Option is a setting of [NewSender].
@@ -46,20 +57,30 @@ type Option func(*Sender)
 // WithLogger logs to l instead of slog's default.
 func WithLogger(l *slog.Logger) Option { return func(s *Sender) { s.log = l } }
 
-// WithConcurrency bounds the letters in flight at once; the default is 8.
-func WithConcurrency(n int) Option { return func(s *Sender) { s.slots = max(n, 1) } }
+// WithConcurrency bounds the letters in hand at once; the default is 64. A quarter more may be urgent ones.
+func WithConcurrency(n int) Option {
+	return func(s *Sender) { s.slots, s.spare = max(n, 1), max(n/4, 1) }
+}
 
 // WithPoll sets how often the queue is looked at unasked, for letters from other processes and those due
 // again; the default is 2 seconds.
 func WithPoll(d time.Duration) Option { return func(s *Sender) { s.poll = d } }
 
+// WithLease sets how long a letter stays with a sender that gives no sign of life; the default is a minute.
+func WithLease(d time.Duration) Option { return func(s *Sender) { s.lease = d } }
+
+// WithSigning signs every letter before it leaves, each attempt anew. A letter that can't be signed is deferred.
+func WithSigning(signers Signers) Option { return func(s *Sender) { s.sign = signers.sign } }
+
 // NewSender makes a sender of the letters in s through r, which stays the caller's to close once
 // [Sender.Run] has returned.
 func NewSender(s Spool, r Route, opts ...Option) *Sender {
 	sender := &Sender{
-		spool: s, route: r, log: slog.Default(), owner: rand.Text(), slots: defaultConcurrency,
-		poll: defaultPoll, grace: grace, wake: make(chan struct{}, 1),
+		spool: s, route: r, log: slog.Default(), owner: rand.Text(), lease: lease, poll: defaultPoll, grace: grace,
+		sign:    func(l Letter) (Letter, error) { return l, nil },
+		signing: make(chan struct{}, runtime.GOMAXPROCS(0)), wake: make(chan struct{}, 1),
 	}
+	WithConcurrency(defaultConcurrency)(sender)
 	for _, opt := range opts {
 		opt(sender)
 	}
@@ -78,64 +99,83 @@ func (s *Sender) Wake() {
 // finish, breaks off the rest, marks them all and returns nil. Trouble with the spool is logged and waited out.
 // It may run once at a time.
 func (s *Sender) Run(ctx context.Context) error {
-	work, stop := context.WithCancel(context.WithoutCancel(ctx))
-	defer stop()
-	var flight sync.WaitGroup
-	landed := make(chan struct{}, s.slots)
-	free, pause := s.slots, time.Duration(0)
+	f := newFlight(context.WithoutCancel(ctx), s.slots, s.spare)
+	defer f.end()
+	f.wg.Go(func() { s.keepLeases(f) })
+	pause := time.Duration(0)
 	for ctx.Err() == nil {
-		letters, err := s.claim(ctx, free)
+		n, spare := f.room()
+		letters, err := s.claim(ctx, n, spare)
 		if err != nil {
 			pause = min(max(2*pause, firstPause), maxPause)
 		} else {
 			pause = 0
 		}
-		free -= len(letters)
+		taken := 0
 		for _, l := range letters {
-			flight.Go(func() {
-				s.carry(work, l)
-				landed <- struct{}{}
+			if !l.Urgent {
+				taken++
+			}
+			f.begin(l.Urgent)
+			f.wg.Go(func() {
+				defer f.landed(l.Urgent)
+				s.carry(f.context(), l)
 			})
 		}
-		switch {
-		case free == 0:
-			free += s.awaitSlot(ctx, landed)
-		case len(letters) == 0:
-			free += s.awaitWork(ctx, landed, pause)
+		if err == nil && taken == n {
+			s.awaitRoom(ctx, f) // there may be more
+		} else {
+			s.awaitWork(ctx, pause)
 		}
 	}
-	timer := time.AfterFunc(s.grace, stop)
+	timer := time.AfterFunc(s.grace, f.breakOff)
 	defer timer.Stop()
-	flight.Wait()
+	f.await()
 	return nil
 }
 
-// claim takes up to n letters. The end of ctx doesn't break it off half way: letters that were leased but not
-// heard of would wait for the end of their lease.
-func (s *Sender) claim(ctx context.Context, n int) ([]Letter, error) {
+// claim takes up to n letters, and spare more that are urgent. The end of ctx doesn't break it off half way: letters
+// that were leased but not heard of would wait for the end of their lease.
+func (s *Sender) claim(ctx context.Context, n, spare int) ([]Letter, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), claiming)
 	defer cancel()
-	letters, err := s.spool.Claim(ctx, s.owner, n, lease)
+	letters, err := s.spool.Claim(ctx, s.owner, n, spare, s.lease)
 	if err != nil {
 		s.log.Error("claiming letters failed", "err", err)
 	}
 	return letters, err
 }
 
-// awaitSlot returns once letters in flight have landed, and how many.
-func (s *Sender) awaitSlot(ctx context.Context, landed <-chan struct{}) int {
-	select {
-	case <-ctx.Done():
-		return 0
-	case <-landed:
-		return 1 + drain(landed)
+// awaitRoom returns when a good part of the slots is free again, when some have been for a moment, or when an urgent
+// letter may have come.
+func (s *Sender) awaitRoom(ctx context.Context, f *flight) {
+	var moment <-chan time.Time
+	for {
+		n, _ := f.room()
+		switch {
+		case 4*n >= s.slots:
+			return
+		case n > 0 && moment == nil:
+			timer := time.NewTimer(gather)
+			defer timer.Stop()
+			moment = timer.C
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.wake:
+			return
+		case <-moment:
+			return
+		case <-f.change:
+		}
 	}
 }
 
 // awaitWork returns when an empty queue is worth another look: when woken, or after the poll interval. After a
 // failure of the spool it waits for pause instead, and a spool in trouble isn't helped by being asked more
-// often. It tells how many letters have landed meanwhile.
-func (s *Sender) awaitWork(ctx context.Context, landed <-chan struct{}, pause time.Duration) int {
+// often.
+func (s *Sender) awaitWork(ctx context.Context, pause time.Duration) {
 	wait, wake := s.poll, s.wake
 	if pause > 0 {
 		wait, wake = pause, nil
@@ -147,15 +187,35 @@ func (s *Sender) awaitWork(ctx context.Context, landed <-chan struct{}, pause ti
 	case <-timer.C:
 	case <-wake:
 	}
-	return drain(landed)
 }
 
-func drain(landed <-chan struct{}) int {
-	for n := 0; ; n++ {
+// keepLeases renews the leases of what is in hand until the flight has ended. When that fails for too long it breaks
+// everything off, for others may take the letters then.
+func (s *Sender) keepLeases(f *flight) {
+	ticker := time.NewTicker(s.lease / 3)
+	defer ticker.Stop()
+	sure := time.Now() // no lease ends earlier than one lease from here
+	for {
 		select {
-		case <-landed:
-		default:
-			return n
+		case <-f.over:
+			return
+		case <-ticker.C:
+		}
+		now := time.Now()
+		if f.empty() {
+			sure = now
+			continue
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), s.lease/3)
+		err := s.spool.Renew(ctx, s.owner, s.lease)
+		cancel()
+		if err == nil {
+			sure = now
+			continue
+		}
+		s.log.Error("renewing the leases of letters failed", "err", err)
+		if time.Now().After(sure.Add(s.lease - min(margin, s.lease/3))) {
+			f.breakOff()
 		}
 	}
 }
@@ -163,12 +223,23 @@ func drain(landed <-chan struct{}) int {
 // carry makes one attempt with one letter and marks what came of it.
 func (s *Sender) carry(ctx context.Context, l Letter) {
 	try, cancel := context.WithTimeout(ctx, attempt)
-	v := s.route.Deliver(try, l)
-	cancel()
-	v = s.schedule(l, v)
-	s.log.Info("letter tried", "letter", l.ID, "attempt", l.Attempts, "state", string(v.State),
-		"code", v.Code, "enhanced", v.Enhanced, "tls", v.TLS)
-	s.mark(ctx, l.ID, v)
+	defer cancel()
+	mark := func(v Verdict) {
+		v = s.schedule(l, v)
+		s.mark(ctx, l.ID, v)
+		s.log.Info("letter tried", "letter", l.ID, "attempt", l.Attempts, "state", string(v.State),
+			"code", v.Code, "enhanced", v.Enhanced, "tls", v.TLS)
+	}
+	s.signing <- struct{}{}
+	signed, err := s.sign(l)
+	<-s.signing
+	if err != nil {
+		s.log.Error("signing a letter failed", "letter", l.ID, "err", err)
+		v := Verdict{State: Deferred, Enhanced: "4.7.0", Reply: "the letter can't be signed: see the DKIM keys"}
+		mark(v.complete(nil, "", l.To))
+		return
+	}
+	s.route.Deliver(try, signed, mark)
 }
 
 // schedule says when a deferred letter is tried again, or that it is given up (RFC 3463: X.4.7, delivery time

@@ -44,7 +44,7 @@ func (s *memSpool) add(l Letter) {
 	s.rows[l.ID] = &memRow{letter: l, due: l.Created}
 }
 
-func (s *memSpool) Claim(_ context.Context, owner string, n int, lease time.Duration) ([]Letter, error) {
+func (s *memSpool) Claim(_ context.Context, owner string, n, spare int, lease time.Duration) ([]Letter, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.claims++
@@ -53,16 +53,36 @@ func (s *memSpool) Claim(_ context.Context, owner string, n int, lease time.Dura
 	}
 	var out []Letter
 	now := time.Now()
-	for id := int64(1); id <= int64(len(s.rows)) && len(out) < n; id++ {
-		row := s.rows[id]
-		if row == nil || row.due.IsZero() || row.due.After(now) || row.leased.After(now) {
-			continue
+	for _, urgent := range []bool{true, false} {
+		room := n
+		if urgent {
+			room += spare
 		}
-		row.owner, row.leased = owner, now.Add(lease)
-		row.letter.Attempts++
-		out = append(out, row.letter)
+		for id := int64(1); id <= int64(len(s.rows)) && len(out) < room; id++ {
+			row := s.rows[id]
+			if row == nil || row.letter.Urgent != urgent || row.due.IsZero() || row.due.After(now) || row.leased.After(now) {
+				continue
+			}
+			row.owner, row.leased = owner, now.Add(lease)
+			row.letter.Attempts++
+			out = append(out, row.letter)
+		}
 	}
 	return out, nil
+}
+
+func (s *memSpool) Renew(_ context.Context, owner string, lease time.Duration) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.fail != nil {
+		return s.fail
+	}
+	for _, row := range s.rows {
+		if row.owner == owner {
+			row.leased = time.Now().Add(lease)
+		}
+	}
+	return nil
 }
 
 func (s *memSpool) Mark(_ context.Context, owner string, id int64, v Verdict) error {
@@ -106,9 +126,9 @@ func (s *memSpool) setFail(err error) {
 // routeFunc is a route of one function.
 type routeFunc func(ctx context.Context, l Letter) Verdict
 
-func (f routeFunc) Name() string                                  { return "test" }
-func (f routeFunc) Deliver(ctx context.Context, l Letter) Verdict { return f(ctx, l) }
-func (f routeFunc) Close() error                                  { return nil }
+func (f routeFunc) Name() string                                                { return "test" }
+func (f routeFunc) Deliver(ctx context.Context, l Letter, mark func(v Verdict)) { mark(f(ctx, l)) }
+func (f routeFunc) Close() error                                                { return nil }
 
 func took(_ context.Context, _ Letter) Verdict { return Verdict{State: Delivered, At: time.Now()} }
 
@@ -252,7 +272,7 @@ func TestDeferredUntilGivenUp(t *testing.T) {
 func TestCrashRepeatsAfterTheLease(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		spool := newMemSpool(numbered(3)...)
-		dead, err := spool.Claim(context.Background(), "crashed", 2, lease)
+		dead, err := spool.Claim(context.Background(), "crashed", 2, 0, lease)
 		if err != nil || len(dead) != 2 {
 			t.Fatal(dead, err)
 		}
@@ -360,6 +380,60 @@ func TestGracefulStop(t *testing.T) {
 		}
 		if v := spool.verdicts(3); len(v) != 0 {
 			t.Errorf("a letter was begun after the stop: %v", v)
+		}
+	})
+}
+
+// However many letters wait and hang, one that somebody waits for has its slot at once.
+func TestUrgentLettersHaveSlotsOfTheirOwn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		spool := newMemSpool(numbered(50)...)
+		s := quietSender(spool, routeFunc(func(ctx context.Context, l Letter) Verdict {
+			if !l.Urgent {
+				<-ctx.Done()
+			}
+			return took(ctx, l)
+		}), WithConcurrency(8))
+		stop := start(t, s)
+		synctest.Wait()
+		l := numbered(51)[50]
+		l.Urgent = true
+		began := time.Now()
+		spool.add(l)
+		s.Wake()
+		synctest.Wait()
+		if len(spool.verdicts(l.ID)) != 1 || time.Since(began) > 0 {
+			t.Errorf("the urgent letter waits: %v", time.Since(began))
+		}
+		stop()
+	})
+}
+
+// A letter that takes its time stays with its sender; one whose lease can't be renewed is broken off before it ends.
+func TestLeasesAreRenewed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		spool := newMemSpool(numbered(2)...)
+		var broken time.Time
+		stop := start(t, quietSender(spool, routeFunc(func(ctx context.Context, l Letter) Verdict {
+			if l.ID == 1 {
+				time.Sleep(5 * lease)
+				return took(ctx, l)
+			}
+			time.Sleep(6 * lease)
+			spool.setFail(errors.New("away"))
+			<-ctx.Done()
+			broken = time.Now()
+			spool.setFail(nil)
+			return Verdict{State: Deferred, At: time.Now()}
+		})))
+		began := time.Now()
+		time.Sleep(7*lease - time.Second)
+		stop()
+		if v := spool.verdicts(1); len(v) != 1 || v[0].State != Delivered {
+			t.Errorf("the slow letter: %v", v)
+		}
+		if d := broken.Sub(began); broken.IsZero() || d > 7*lease-margin {
+			t.Errorf("what could not be renewed was broken off after %v", d)
 		}
 	})
 }

@@ -14,8 +14,7 @@ type Counters struct {
 	ByPermission map[Permission]int64
 	BySource     map[string]int64
 	ByList       map[int64]map[string]int64
-	OutboxOpen   int64
-	OutboxHeld   int64
+	Letters      map[string]int64 // by the word of their state: due, sending, deferred, held
 }
 
 func (tx *Tx) add(name string, n int64) { tx.deltas[name] += n }
@@ -53,9 +52,14 @@ func (tx *Tx) flushCounters(ctx context.Context) error {
 	return nil
 }
 
+// OpenLetters is how many letters are on their way.
+func (c Counters) OpenLetters() int64 {
+	return c.Letters[LetterDue.String()] + c.Letters[LetterSending.String()] + c.Letters[LetterDeferred.String()]
+}
+
 // Counters reads them all: a row each for the permissions, sources and lists.
 func (q queries) Counters(ctx context.Context) (Counters, error) {
-	c := Counters{ByPermission: map[Permission]int64{}, BySource: map[string]int64{}, ByList: map[int64]map[string]int64{}}
+	c := Counters{ByPermission: map[Permission]int64{}, BySource: map[string]int64{}, ByList: map[int64]map[string]int64{}, Letters: map[string]int64{}}
 	err := q.each(ctx, func(rows *sql.Rows) error {
 		var name string
 		var n int64
@@ -83,12 +87,7 @@ func (q queries) Counters(ctx context.Context) (Counters, error) {
 			}
 			c.ByList[id][status] = n
 		case "outbox":
-			switch name {
-			case countOpen:
-				c.OutboxOpen = n
-			case countHeld:
-				c.OutboxHeld = n
-			}
+			c.Letters[rest] = n
 		}
 		return nil
 	}, `SELECT name, SUM(n) FROM counters GROUP BY name`)

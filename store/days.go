@@ -39,11 +39,9 @@ const (
 	CountRefused      = "mail/refused"
 )
 
-// The names of counters that go up and down.
-const (
-	countOpen = "outbox/open"
-	countHeld = "outbox/held"
-)
+// countLetters begins the names of the counters of letters by their state,
+// which go up and down.
+const countLetters = "outbox/"
 
 // beginDay changes a counter for the first time on a day: the number that the
 // day begins with, which is the one that every day since the last change ended

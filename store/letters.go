@@ -1,21 +1,237 @@
 package store
 
-import "context"
+import (
+	"context"
+	"fmt"
+	"strings"
+)
 
 // MoveLetter holds a letter that waits, lets a held one go on, or makes one due
 // at another time, guarded by what was read: whoever claimed it in between makes
 // the transaction start again.
-func (tx *Tx) MoveLetter(ctx context.Context, l *Letter, state int, due Micros) error {
+func (tx *Tx) MoveLetter(ctx context.Context, l *Letter, state LetterState, due Micros) error {
 	if err := tx.one(ctx, `UPDATE outbox SET state = ?, due_at = ?, owner = '' WHERE letter_id = ? AND state = ? AND due_at = ? AND owner = ?`,
 		state, due, l.ID, l.State, l.DueAt, l.Owner); err != nil {
 		return err
 	}
-	names := map[int]string{LetterOpen: countOpen, LetterHeld: countHeld}
-	tx.add(names[l.State], -1)
-	tx.add(names[state], 1)
+	tx.add(l.State.counter(), -1)
+	tx.add(state.counter(), 1)
 	l.State, l.DueAt, l.Owner = state, due, ""
 	return nil
 }
 
-// DropLetter removes a letter and its text for good.
-func (tx *Tx) DropLetter(ctx context.Context, l Letter) error { return tx.dropLetter(ctx, l) }
+// Claimed is a letter that was leased, with its body.
+type Claimed struct {
+	Letter
+	Envelope
+}
+
+// dueQuery finds what a sender may take. A lease that ran out is due again.
+var dueQuery = func() string {
+	arm := `SELECT * FROM (SELECT letter_id, state, due_at FROM outbox WHERE state = %d AND due_at <= ? ORDER BY due_at, letter_id LIMIT ?) q%d`
+	var arms []string
+	for _, s := range []LetterState{LetterUrgent, LetterSending, LetterDeferred, LetterDue} {
+		arms = append(arms, fmt.Sprintf(arm, s, s))
+	}
+	return strings.Join(arms, " UNION ALL ")
+}()
+
+// dueLetter is a letter that can be claimed, as far as that needs it.
+type dueLetter struct {
+	ID    int64       `db:"letter_id"`
+	State LetterState `db:"state"`
+	DueAt Micros      `db:"due_at"`
+}
+
+// due reads the ids of up to n letters that are due at a time, and of up to
+// spare more that are urgent. The urgent ones come first, then those whose
+// sender died, then the others, repeated attempts and first ones in turn.
+func (q queries) due(ctx context.Context, now Micros, n, spare int) ([]dueLetter, error) {
+	var rows []dueLetter
+	if err := q.all(ctx, &rows, dueQuery, now, n+spare, now, n, now, n, now, n); err != nil {
+		return nil, err
+	}
+	var urgent, again, fresh, out []dueLetter
+	for _, r := range rows {
+		switch r.State {
+		case LetterUrgent:
+			urgent = append(urgent, r)
+		case LetterDue:
+			fresh = append(fresh, r)
+		default:
+			again = append(again, r)
+		}
+	}
+	for len(again)+len(fresh) > 0 {
+		if len(again) > 0 {
+			out, again = append(out, again[0]), again[1:]
+		}
+		if len(fresh) > 0 {
+			out, fresh = append(out, fresh[0]), fresh[1:]
+		}
+	}
+	room := max(0, min(n, n+spare-len(urgent)))
+	return append(urgent, out[:min(room, len(out))]...), nil
+}
+
+// AnyDue tells whether a sender would find anything to claim; it takes no lock.
+func (q queries) AnyDue(ctx context.Context, now Micros) (bool, error) {
+	rows, err := q.due(ctx, now, 1, 0)
+	return len(rows) > 0, err
+}
+
+// ClaimLetters leases up to n letters that are due, and up to spare more that
+// are urgent, to owner, and counts the attempts. Of two that claim at once, one
+// starts again.
+func (tx *Tx) ClaimLetters(ctx context.Context, now Micros, n, spare int, owner string, until Micros) ([]Claimed, error) {
+	found, err := tx.due(ctx, now, n, spare)
+	if err != nil || len(found) == 0 {
+		return nil, err
+	}
+	ids := make([]any, len(found))
+	for i, l := range found {
+		ids[i] = l.ID
+		tx.add(l.State.counter(), -1)
+		tx.add(LetterSending.counter(), 1)
+	}
+	in, args := inList(ids)
+	changed, err := tx.exec(ctx, `UPDATE outbox SET state = ?, owner = ?, due_at = ?, attempts = attempts + 1 WHERE letter_id IN (`+in+`) AND state <= ? AND due_at <= ?`,
+		append(append([]any{LetterSending, owner, until}, args...), LetterSending, now)...)
+	if err != nil {
+		return nil, err
+	}
+	if changed != int64(len(found)) {
+		return nil, errConflict
+	}
+	var rows []struct {
+		Letter
+		Sealed []byte `db:"sealed"`
+	}
+	if err := tx.all(ctx, &rows, `SELECT o.letter_id, o.subscriber_id, o.list_id, o.kind, o.state, o.due_at, o.attempts, o.owner, o.created_at, b.sealed
+ FROM outbox o JOIN bodies b ON b.letter_id = o.letter_id WHERE o.letter_id IN (`+in+`)`, args...); err != nil {
+		return nil, err
+	}
+	byID := map[int64]*Claimed{}
+	for _, r := range rows {
+		c := &Claimed{Letter: r.Letter}
+		if err := tx.keys.open(sealLetter, r.ID, r.Sealed, &c.Envelope); err != nil {
+			return nil, err
+		}
+		byID[r.ID] = c
+	}
+	out := make([]Claimed, 0, len(found))
+	for i, l := range found {
+		c := byID[l.ID]
+		if c == nil {
+			return nil, fmt.Errorf("letter %v has no body: %w", ids[i], ErrDamaged)
+		}
+		c.Letter.State = l.State // what it was claimed as
+		out = append(out, *c)
+	}
+	return out, nil
+}
+
+// RenewLeases moves the end of all leases of an owner.
+func (tx *Tx) RenewLeases(ctx context.Context, owner string, until Micros) error {
+	_, err := tx.exec(ctx, `UPDATE outbox SET due_at = ? WHERE state = ? AND owner = ?`, until, LetterSending, owner)
+	return err
+}
+
+// Leased reads which of some letters are being sent, by whom, without their
+// last attempts.
+func (q queries) Leased(ctx context.Context, ids []int64) (map[int64]Letter, error) {
+	list := make([]any, len(ids))
+	for i, id := range ids {
+		list[i] = id
+	}
+	in, args := inList(list)
+	var rows []Letter
+	if err := q.all(ctx, &rows, `SELECT letter_id, subscriber_id, list_id, kind, to_masked, state, due_at, attempts, owner, created_at FROM outbox WHERE letter_id IN (`+in+`) AND state = ?`,
+		append(args, LetterSending)...); err != nil {
+		return nil, err
+	}
+	out := make(map[int64]Letter, len(rows))
+	for _, l := range rows {
+		out[l.ID] = l
+	}
+	return out, nil
+}
+
+// PostponeLetter gives a leased letter back that nobody was asked to take: the
+// attempt doesn't count.
+func (tx *Tx) PostponeLetter(ctx context.Context, l Letter, due Micros) error {
+	tx.add(LetterSending.counter(), -1)
+	tx.add(LetterDeferred.counter(), 1)
+	return tx.one(ctx, `UPDATE outbox SET state = ?, due_at = ?, attempts = attempts - 1, owner = '' WHERE letter_id = ? AND owner = ? AND state = ?`,
+		LetterDeferred, due, l.ID, l.Owner, LetterSending)
+}
+
+// DeferLetter makes a leased letter due again at another time.
+func (tx *Tx) DeferLetter(ctx context.Context, l Letter, due Micros) error {
+	tx.add(LetterSending.counter(), -1)
+	tx.add(LetterDeferred.counter(), 1)
+	tx.add(CountDeferred, 1)
+	return tx.one(ctx, `UPDATE outbox SET state = ?, due_at = ?, tried = attempts, owner = '' WHERE letter_id = ? AND owner = ? AND state = ?`,
+		LetterDeferred, due, l.ID, l.Owner, LetterSending)
+}
+
+// EndLetters writes a final state to leased letters, all of one owner; their
+// bodies go. The attempts are written apart.
+func (tx *Tx) EndLetters(ctx context.Context, letters []Letter, state LetterState, at Micros) error {
+	if len(letters) == 0 {
+		return nil
+	}
+	n := int64(len(letters))
+	tx.add(LetterSending.counter(), -n)
+	tx.add(map[LetterState]string{LetterDelivered: CountDelivered, LetterRefused: CountRefused}[state], n)
+	ids := make([]any, n)
+	for i, l := range letters {
+		ids[i] = l.ID
+	}
+	in, args := inList(ids)
+	changed, err := tx.exec(ctx, `UPDATE outbox SET state = ?, due_at = ?, done_at = ?, tried = attempts, owner = '' WHERE letter_id IN (`+in+`) AND owner = ? AND state = ?`,
+		append(append([]any{state, at, at}, args...), letters[0].Owner, LetterSending)...)
+	if err == nil && changed != n {
+		err = errConflict
+	}
+	if err != nil {
+		return err
+	}
+	_, err = tx.exec(ctx, `DELETE FROM bodies WHERE letter_id IN (`+in+`)`, args...)
+	return err
+}
+
+// attemptSizes are how many attempts one statement writes: few sizes, so that
+// few statements are prepared.
+var attemptSizes = []int{64, 16, 4, 1}
+
+// AddAttempts notes what came of some attempts, with their conversations.
+func (tx *Tx) AddAttempts(ctx context.Context, attempts []Attempt) error {
+	for len(attempts) > 0 {
+		size := 1
+		for _, s := range attemptSizes {
+			if s <= len(attempts) {
+				size = s
+				break
+			}
+		}
+		args := make([]any, 0, 10*size)
+		for _, a := range attempts[:size] {
+			var sealed []byte
+			if len(a.Talk) > 0 {
+				var err error
+				if sealed, err = tx.keys.seal(sealTalk, a.LetterID, a.Talk); err != nil {
+					return err
+				}
+			}
+			args = append(args, a.LetterID, a.N, a.At, a.State, a.Code, a.Enhanced, a.Reply, a.Host, a.TLS, sealed)
+		}
+		row := "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+		if _, err := tx.exec(ctx, `INSERT INTO attempts (letter_id, n, at, state, code, enhanced, reply, host, tls, sealed) VALUES `+
+			strings.Repeat(row+", ", size-1)+row, args...); err != nil {
+			return err
+		}
+		attempts = attempts[size:]
+	}
+	return nil
+}

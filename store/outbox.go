@@ -4,33 +4,77 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"slices"
 )
 
-// The states of a letter. Open ones are due, deferred or being sent, which
-// their due time, attempts and owner tell.
+// LetterState is where a letter stands.
+type LetterState int8
+
+// The states of a letter. Urgent and Due both wait for their first attempt, the
+// urgent ones ahead of all others; what both show as is "due".
 const (
-	LetterOpen      = 1
-	LetterDelivered = 2
-	LetterRefused   = 3
-	LetterHeld      = 4
+	LetterUrgent LetterState = iota + 1
+	LetterDue
+	LetterDeferred // an attempt failed, another follows
+	LetterSending  // leased to a sender until its due time
+	LetterDelivered
+	LetterRefused // for good, or given up
+	LetterHeld    // by staff, or with its card
 )
 
-// Letter is a row of the outbox; its body lies sealed in a table of its own.
+var letterStates = [...]string{"", "due", "due", "deferred", "sending", "delivered", "refused", "held"}
+
+// String is the word that screens, docs and JSON use.
+func (s LetterState) String() string {
+	if s < 0 || int(s) >= len(letterStates) {
+		return ""
+	}
+	return letterStates[s]
+}
+
+// LetterStates are the states that a word stands for; none for an unknown one.
+func LetterStates(word string) []LetterState {
+	var out []LetterState
+	for i, w := range letterStates {
+		if w == word && w != "" {
+			out = append(out, LetterState(i))
+		}
+	}
+	return out
+}
+
+// Open tells whether the letter is on its way: it has a body, and a sender takes
+// it sooner or later.
+func (s LetterState) Open() bool { return s >= LetterUrgent && s <= LetterSending }
+
+// counter is the name under which the letters of a state are counted; "" for
+// those that are done, of which only the verdicts are.
+func (s LetterState) counter() string {
+	if s.Open() || s == LetterHeld {
+		return countLetters + s.String()
+	}
+	return ""
+}
+
+// Letter is a row of the outbox with its last attempt; its body lies sealed in
+// a table of its own.
 type Letter struct {
-	ID           int64  `db:"letter_id"`
-	SubscriberID int64  `db:"subscriber_id"`
-	Kind         string `db:"kind"`
-	ToMasked     string `db:"to_masked"`
-	State        int    `db:"state"`
-	DueAt        Micros `db:"due_at"`
-	Attempts     int    `db:"attempts"`
-	Owner        string `db:"owner"`
-	CreatedAt    Micros `db:"created_at"`
-	DoneAt       Micros `db:"done_at"`
-	Code         int    `db:"code"`
-	Reply        string `db:"reply"`
-	Host         string `db:"host"`
-	TLS          string `db:"tls"`
+	ID           int64       `db:"letter_id"`
+	SubscriberID int64       `db:"subscriber_id"`
+	ListID       int64       `db:"list_id"`
+	Kind         string      `db:"kind"`
+	ToMasked     string      `db:"to_masked"`
+	State        LetterState `db:"state"`
+	DueAt        Micros      `db:"due_at"` // while it is being sent: when the lease ends
+	Attempts     int         `db:"attempts"`
+	Owner        string      `db:"owner"`
+	CreatedAt    Micros      `db:"created_at"`
+	DoneAt       Micros      `db:"done_at"`
+	Code         int         `db:"code"`
+	Enhanced     string      `db:"enhanced"`
+	Reply        string      `db:"reply"`
+	Host         string      `db:"host"`
+	TLS          string      `db:"tls"`
 }
 
 // Envelope is what is sealed of a letter.
@@ -38,49 +82,34 @@ type Envelope struct {
 	From      string `json:"from"`
 	To        string `json:"to"`
 	MessageID string `json:"message_id"`
-	ListID    int64  `json:"list_id"`
 	Data      []byte `json:"data"`
 }
 
-const letterColumns = `letter_id, subscriber_id, kind, to_masked, state, due_at, attempts, owner, created_at, done_at, code, reply, host, tls`
+const letterRows = `SELECT o.letter_id, o.subscriber_id, o.list_id, o.kind, o.to_masked, o.state, o.due_at, o.attempts, o.owner, o.created_at, o.done_at,
+ COALESCE(a.code, 0) AS code, COALESCE(a.enhanced, '') AS enhanced, COALESCE(a.reply, '') AS reply, COALESCE(a.host, '') AS host, COALESCE(a.tls, '') AS tls
+ FROM outbox o LEFT JOIN attempts a ON a.letter_id = o.letter_id AND a.n = o.tried`
 
-// Enqueue puts a letter into the outbox.
+// Enqueue puts a letter into the outbox, due or urgent as its state says.
 func (tx *Tx) Enqueue(ctx context.Context, l *Letter, e Envelope) error {
 	id, err := tx.NextIDs(ctx, "letters", 1)
 	if err != nil {
 		return err
 	}
-	l.ID, l.State = id, LetterOpen
+	l.ID = id
+	if l.State != LetterUrgent {
+		l.State = LetterDue
+	}
 	sealed, err := tx.keys.seal(sealLetter, id, e)
 	if err != nil {
 		return err
 	}
-	if _, err := tx.exec(ctx, `INSERT INTO outbox (letter_id, subscriber_id, kind, to_masked, state, due_at, created_at) VALUES (?, ?, ?, ?, ?, ?, ?)`,
-		l.ID, l.SubscriberID, l.Kind, l.ToMasked, l.State, l.DueAt, l.CreatedAt); err != nil {
+	if _, err := tx.exec(ctx, `INSERT INTO outbox (letter_id, subscriber_id, list_id, kind, to_masked, state, due_at, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+		l.ID, l.SubscriberID, l.ListID, l.Kind, l.ToMasked, l.State, l.DueAt, l.CreatedAt); err != nil {
 		return err
 	}
-	tx.add(countOpen, 1)
+	tx.add(l.State.counter(), 1)
 	_, err = tx.exec(ctx, `INSERT INTO bodies (letter_id, sealed) VALUES (?, ?)`, l.ID, sealed)
 	return err
-}
-
-// DueLetters reads up to n letters that are due; a lease that ran out is due again.
-func (q queries) DueLetters(ctx context.Context, now Micros, n int) ([]Letter, error) {
-	var out []Letter
-	err := q.all(ctx, &out, `SELECT `+letterColumns+` FROM outbox WHERE state = ? AND due_at <= ? ORDER BY due_at, letter_id LIMIT ?`, LetterOpen, now, n)
-	return out, err
-}
-
-// ClaimLetter leases a letter that DueLetters told of, and counts the attempt.
-// It reports false when somebody else was faster.
-func (tx *Tx) ClaimLetter(ctx context.Context, l *Letter, owner string, until Micros) (bool, error) {
-	n, err := tx.exec(ctx, `UPDATE outbox SET owner = ?, due_at = ?, attempts = attempts + 1 WHERE letter_id = ? AND state = ? AND due_at = ? AND owner = ?`,
-		owner, until, l.ID, LetterOpen, l.DueAt, l.Owner)
-	if n == 1 {
-		l.Owner, l.DueAt = owner, until
-		l.Attempts++
-	}
-	return n == 1, err
 }
 
 // Envelope unseals a letter; ErrNotFound when it is gone or done.
@@ -93,35 +122,10 @@ func (q queries) Envelope(ctx context.Context, id int64) (Envelope, error) {
 	return e, q.keys.open(sealLetter, id, sealed, &e)
 }
 
-// MarkLetter writes a verdict, fenced by the owner of the lease: ErrNotFound
-// when it is another's by now, or the letter was removed. With a final state
-// the body goes.
-func (tx *Tx) MarkLetter(ctx context.Context, l Letter, owner string) error {
-	n, err := tx.exec(ctx, `UPDATE outbox SET state = ?, due_at = ?, done_at = ?, code = ?, reply = ?, host = ?, tls = ?, owner = '' WHERE letter_id = ? AND owner = ? AND state = ?`,
-		l.State, l.DueAt, l.DoneAt, l.Code, l.Reply, l.Host, l.TLS, l.ID, owner, LetterOpen)
-	if err == nil && n == 0 {
-		err = ErrNotFound
-	}
-	if err != nil {
-		return err
-	}
-	switch l.State {
-	case LetterOpen:
-		tx.add(CountDeferred, 1)
-		return nil
-	case LetterDelivered:
-		tx.add(CountDelivered, 1)
-	case LetterRefused:
-		tx.add(CountRefused, 1)
-	}
-	tx.add(countOpen, -1)
-	return tx.one(ctx, `DELETE FROM bodies WHERE letter_id = ?`, l.ID)
-}
-
 // Letter reads one row of the outbox.
 func (q queries) Letter(ctx context.Context, id int64) (Letter, error) {
 	var out []Letter
-	err := q.all(ctx, &out, `SELECT `+letterColumns+` FROM outbox WHERE letter_id = ?`, id)
+	err := q.all(ctx, &out, letterRows+` WHERE o.letter_id = ?`, id)
 	if err == nil && len(out) == 0 {
 		return Letter{}, ErrNotFound
 	}
@@ -131,22 +135,65 @@ func (q queries) Letter(ctx context.Context, id int64) (Letter, error) {
 	return out[0], nil
 }
 
-// Letters reads the outbox, newest first, with ids below before (0: all),
-// of one state, or of any when it is 0.
-func (q queries) Letters(ctx context.Context, state int, before int64, limit int) ([]Letter, error) {
-	if before == 0 {
-		before = 1<<63 - 1
-	}
+// Letters reads the outbox, newest first, with ids below before (0: all).
+func (q queries) Letters(ctx context.Context, before int64, limit int) ([]Letter, error) {
 	var out []Letter
-	err := q.all(ctx, &out, `SELECT `+letterColumns+` FROM outbox WHERE letter_id < ? AND (? = 0 OR state = ?) ORDER BY letter_id DESC LIMIT ?`, before, state, state, limit)
+	err := q.all(ctx, &out, letterRows+` WHERE o.letter_id < ? ORDER BY o.letter_id DESC LIMIT ?`, orMost(before), limit)
 	return out, err
+}
+
+// LettersIn reads the letters of some states, those with the latest due time
+// first, below a place among them (0, 0: all). Of the states that are done, the
+// due time is when that was.
+func (q queries) LettersIn(ctx context.Context, states []LetterState, due Micros, id int64, limit int) ([]Letter, error) {
+	var out []Letter
+	for _, s := range states {
+		var rows []Letter
+		if err := q.all(ctx, &rows, letterRows+` WHERE o.state = ? AND o.due_at <= ? AND (o.due_at < ? OR o.letter_id < ?) ORDER BY o.due_at DESC, o.letter_id DESC LIMIT ?`,
+			s, orMost(due), orMost(due), orMost(id), limit); err != nil {
+			return nil, err
+		}
+		out = append(out, rows...)
+	}
+	slices.SortStableFunc(out, func(a, b Letter) int {
+		if a.DueAt != b.DueAt {
+			return int(max(-1, min(1, b.DueAt-a.DueAt)))
+		}
+		return int(max(-1, min(1, b.ID-a.ID)))
+	})
+	return out[:min(limit, len(out))], nil
+}
+
+// orMost is a place, or beyond all when it is 0.
+func orMost[T ~int64](n T) T {
+	if n == 0 {
+		return 1<<63 - 1
+	}
+	return n
 }
 
 // LettersOf reads the letters of a card, oldest first.
 func (q queries) LettersOf(ctx context.Context, id int64) ([]Letter, error) {
 	var out []Letter
-	err := q.all(ctx, &out, `SELECT `+letterColumns+` FROM outbox WHERE subscriber_id = ? ORDER BY letter_id`, id)
+	err := q.all(ctx, &out, letterRows+` WHERE o.subscriber_id = ? ORDER BY o.letter_id`, id)
 	return out, err
+}
+
+// OldestDue is when the letter that has waited longest for a first attempt was
+// written; 0 when none waits.
+func (q queries) OldestDue(ctx context.Context) (Micros, error) {
+	var oldest Micros
+	for _, s := range []LetterState{LetterUrgent, LetterDue} {
+		var at Micros
+		err := q.get(ctx, []any{&at}, `SELECT due_at FROM outbox WHERE state = ? ORDER BY due_at, letter_id LIMIT 1`, s)
+		if err != nil && !errors.Is(err, ErrNotFound) {
+			return 0, err
+		}
+		if err == nil && (oldest == 0 || at < oldest) {
+			oldest = at
+		}
+	}
+	return oldest, nil
 }
 
 // DropLetters removes a card's letters: in every state, or with a list only
@@ -157,18 +204,10 @@ func (tx *Tx) DropLetters(ctx context.Context, id, listID int64) error {
 		return err
 	}
 	for _, l := range letters {
-		if listID != 0 {
-			if l.State != LetterOpen && l.State != LetterHeld {
-				continue
-			}
-			if e, err := tx.Envelope(ctx, l.ID); err != nil || e.ListID != listID {
-				if err != nil && !errors.Is(err, ErrNotFound) {
-					return err
-				}
-				continue
-			}
+		if listID != 0 && (l.ListID != listID || !l.State.Open() && l.State != LetterHeld) {
+			continue
 		}
-		if err := tx.dropLetter(ctx, l); err != nil {
+		if err := tx.DropLetter(ctx, l); err != nil {
 			return err
 		}
 	}
@@ -177,75 +216,67 @@ func (tx *Tx) DropLetters(ctx context.Context, id, listID int64) error {
 
 // HoldLetters stops the letters of a card that were not sent, or lets them go on.
 func (tx *Tx) HoldLetters(ctx context.Context, id int64, hold bool, now Micros) error {
-	from, to, delta := LetterOpen, LetterHeld, int64(-1)
-	if !hold {
-		from, to, delta = LetterHeld, LetterOpen, 1
-	}
-	n, err := tx.exec(ctx, `UPDATE outbox SET state = ?, owner = '', due_at = ? WHERE subscriber_id = ? AND state = ?`, to, now, id, from)
-	tx.add(countOpen, delta*n)
-	tx.add(countHeld, -delta*n)
-	return err
-}
-
-func (tx *Tx) dropLetter(ctx context.Context, l Letter) error {
-	switch l.State {
-	case LetterOpen:
-		tx.add(countOpen, -1)
-	case LetterHeld:
-		tx.add(countHeld, -1)
-	}
-	if _, err := tx.exec(ctx, `DELETE FROM bodies WHERE letter_id = ?`, l.ID); err != nil {
+	letters, err := tx.LettersOf(ctx, id)
+	if err != nil {
 		return err
 	}
-	return tx.one(ctx, `DELETE FROM outbox WHERE letter_id = ?`, l.ID)
+	for _, l := range letters {
+		switch {
+		case hold && l.State.Open():
+			err = tx.MoveLetter(ctx, &l, LetterHeld, now)
+		case !hold && l.State == LetterHeld:
+			err = tx.MoveLetter(ctx, &l, LetterUrgent, now)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-// Captured is a mail that the capture route kept.
-type Captured struct {
-	Number   int64
+// DropLetter removes a letter, its text and what was said about it for good.
+func (tx *Tx) DropLetter(ctx context.Context, l Letter) error {
+	if name := l.State.counter(); name != "" {
+		tx.add(name, -1)
+	}
+	for _, query := range []string{`DELETE FROM bodies WHERE letter_id = ?`, `DELETE FROM attempts WHERE letter_id = ?`} {
+		if _, err := tx.exec(ctx, query, l.ID); err != nil {
+			return err
+		}
+	}
+	return tx.one(ctx, `DELETE FROM outbox WHERE letter_id = ? AND state = ?`, l.ID, l.State)
+}
+
+// Attempt is one try to send a letter, and what was said.
+type Attempt struct {
+	LetterID int64
+	N        int // 1, 2, 3 … of this letter
 	At       Micros
-	ToMasked string
-	Sealed   []byte
+	State    LetterState // what became of the letter by it
+	Code     int
+	Enhanced string
+	Reply    string
+	Host     string
+	TLS      string
+	Talk     []string // the conversation, sealed: a server may say anything
 }
 
-// AddCaptured keeps a mail, sealed, and returns its number.
-func (tx *Tx) AddCaptured(ctx context.Context, to Address, at Micros, data []byte) (int64, error) {
-	number, err := tx.NextIDs(ctx, "mailbox", 1)
-	if err != nil {
-		return 0, err
-	}
-	sealed, err := tx.keys.sealBytes(sealMail, number, data)
-	if err != nil {
-		return 0, err
-	}
-	_, err = tx.exec(ctx, `INSERT INTO mailbox (number, address_key, at, to_masked, sealed) VALUES (?, ?, ?, ?, ?)`, number, tx.keys.AddressKey(to), at, to.Masked(), sealed)
-	return number, err
-}
-
-// CapturedMails reads the newest mails, or with a number just that one.
-func (q queries) CapturedMails(ctx context.Context, number int64, limit int) ([]Captured, error) {
-	var out []Captured
-	scan := func(rows *sql.Rows) error {
-		var c Captured
-		err := rows.Scan(&c.Number, &c.At, &c.ToMasked, &c.Sealed)
-		out = append(out, c)
-		return err
-	}
-	if number != 0 {
-		err := q.each(ctx, scan, `SELECT number, at, to_masked, sealed FROM mailbox WHERE number = ?`, number)
-		return out, err
-	}
-	err := q.each(ctx, scan, `SELECT number, at, to_masked, sealed FROM mailbox ORDER BY number DESC LIMIT ?`, limit)
+// Attempts reads the tries of a letter, oldest first, with their conversations.
+func (q queries) Attempts(ctx context.Context, id int64) ([]Attempt, error) {
+	var out []Attempt
+	err := q.each(ctx, func(rows *sql.Rows) error {
+		a := Attempt{LetterID: id}
+		var sealed []byte
+		if err := rows.Scan(&a.N, &a.At, &a.State, &a.Code, &a.Enhanced, &a.Reply, &a.Host, &a.TLS, &sealed); err != nil {
+			return err
+		}
+		if len(sealed) > 0 {
+			if err := q.keys.open(sealTalk, id, sealed, &a.Talk); err != nil {
+				return err
+			}
+		}
+		out = append(out, a)
+		return nil
+	}, `SELECT n, at, state, code, enhanced, reply, host, tls, sealed FROM attempts WHERE letter_id = ? ORDER BY n`, id)
 	return out, err
-}
-
-// OpenCaptured unseals a mail.
-func (q queries) OpenCaptured(c Captured) ([]byte, error) {
-	return q.keys.openBytes(sealMail, c.Number, c.Sealed)
-}
-
-// DropCaptured removes the mails that were sent to an address.
-func (tx *Tx) DropCaptured(ctx context.Context, addressKey []byte) error {
-	_, err := tx.exec(ctx, `DELETE FROM mailbox WHERE address_key = ?`, addressKey)
-	return err
 }

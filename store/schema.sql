@@ -116,23 +116,35 @@ CREATE INDEX tokens_expiry ON tokens (expires_at);
 CREATE TABLE IF NOT EXISTS outbox (
   letter_id {{id}},
   subscriber_id BIGINT NOT NULL,
+  list_id BIGINT NOT NULL DEFAULT 0,
   kind VARCHAR(24) NOT NULL,
   to_masked VARCHAR(320) NOT NULL,
   state SMALLINT NOT NULL,
   due_at BIGINT NOT NULL,
   attempts BIGINT NOT NULL DEFAULT 0,
+  tried BIGINT NOT NULL DEFAULT 0,
   owner VARCHAR(32) NOT NULL DEFAULT '',
   created_at BIGINT NOT NULL,
-  done_at BIGINT NOT NULL DEFAULT 0,
-  code SMALLINT NOT NULL DEFAULT 0,
-  reply VARCHAR(600) NOT NULL DEFAULT '',
-  host VARCHAR(255) NOT NULL DEFAULT '',
-  tls VARCHAR(32) NOT NULL DEFAULT ''
+  done_at BIGINT NOT NULL DEFAULT 0
 );
 
 CREATE INDEX outbox_due ON outbox (state, due_at, letter_id);
 
 CREATE INDEX outbox_contact ON outbox (subscriber_id);
+
+CREATE TABLE IF NOT EXISTS attempts (
+  letter_id BIGINT NOT NULL,
+  n BIGINT NOT NULL,
+  at BIGINT NOT NULL,
+  state SMALLINT NOT NULL,
+  code SMALLINT NOT NULL,
+  enhanced VARCHAR(12) NOT NULL,
+  reply VARCHAR(600) NOT NULL,
+  host VARCHAR(255) NOT NULL,
+  tls VARCHAR(32) NOT NULL,
+  sealed BLOB,
+  PRIMARY KEY (letter_id, n)
+) {{clustered}};
 
 CREATE TABLE IF NOT EXISTS bodies (
   letter_id {{id}},

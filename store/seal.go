@@ -22,6 +22,7 @@ const (
 	sealLetter  = "letter"
 	sealMail    = "mail"
 	sealProbe   = "probe"
+	sealTalk    = "talk"
 )
 
 // place is the associated data of a sealed value.

@@ -1,0 +1,217 @@
+package flows
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"kartotek/mta"
+	"kartotek/store"
+)
+
+// letters puts n letters that belong to no card into the outbox.
+func (d *desk) letters(n int, state store.LetterState) (ids []int64) {
+	d.t.Helper()
+	d.must(d.store.InTx(d.t.Context(), func(tx *store.Tx) error {
+		ids = nil
+		for i := range n {
+			to := fmt.Sprintf("p%d@example.com", i)
+			l := &store.Letter{Kind: "test", ToMasked: "p*@exam***.com", State: state, DueAt: store.At(d.time) + store.Micros(i), CreatedAt: store.At(d.time)}
+			if err := tx.Enqueue(d.t.Context(), l, store.Envelope{From: "news@sender.test", To: to, Data: []byte("Subject: x\r\n\r\nhi\r\n")}); err != nil {
+				return err
+			}
+			ids = append(ids, l.ID)
+		}
+		return nil
+	}))
+	return ids
+}
+
+func numbers64(letters []mta.Letter) (ids []int64) {
+	for _, l := range letters {
+		ids = append(ids, l.ID)
+	}
+	return ids
+}
+
+// What somebody waits for goes first, beyond what is asked for of the others.
+func TestUrgentLettersAreClaimedFirst(t *testing.T) {
+	d := newDesk(t)
+	bulk, urgent := d.letters(5, store.LetterDue), d.letters(3, store.LetterUrgent)
+	d.pass(time.Second)
+	sp := d.Spool()
+	got, err := sp.Claim(t.Context(), "me", 2, 2, time.Minute)
+	d.must(err)
+	if want := append(urgent, bulk[0]); !slices.Equal(numbers64(got), want) || !got[0].Urgent || got[3].Urgent {
+		t.Errorf("claimed %v, want %v", numbers64(got), want)
+	}
+	got, err = sp.Claim(t.Context(), "me", 0, 5, time.Minute)
+	d.must(err)
+	if len(got) != 0 {
+		t.Errorf("claimed %v as urgent", numbers64(got))
+	}
+	d.checkOutbox()
+}
+
+// Two senders that claim at once never have the same letter, and a letter whose
+// lease has ended is the next one's, with its attempt counted.
+func TestLeases(t *testing.T) {
+	d := newDesk(t)
+	d.letters(60, store.LetterDue)
+	d.pass(time.Second)
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	held := map[int64]string{}
+	for _, owner := range []string{"a", "b", "c"} {
+		sp := d.Spool()
+		wg.Go(func() {
+			for {
+				got, err := sp.Claim(t.Context(), owner, 7, 0, time.Minute)
+				if err != nil {
+					t.Error(err)
+				}
+				if err != nil || len(got) == 0 {
+					return
+				}
+				mu.Lock()
+				for _, l := range got {
+					if other := held[l.ID]; other != "" {
+						t.Errorf("letter %d is %s's and %s's", l.ID, other, owner)
+					}
+					held[l.ID] = owner
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	if len(held) != 60 {
+		t.Fatalf("%d letters were claimed", len(held))
+	}
+	sp := d.Spool()
+	d.must(sp.Renew(t.Context(), "a", 2*time.Minute))
+	d.pass(90 * time.Second)
+	again, err := d.Spool().Claim(t.Context(), "d", 100, 0, time.Minute)
+	d.must(err)
+	for _, l := range again {
+		if held[l.ID] == "a" || l.Attempts != 2 {
+			t.Errorf("letter %d of %s, attempt %d", l.ID, held[l.ID], l.Attempts)
+		}
+		if err := sp.Mark(t.Context(), held[l.ID], l.ID, mta.Verdict{State: mta.Delivered, At: d.time}); !errors.Is(err, mta.ErrLost) {
+			t.Errorf("a mark after the lease: %v", err)
+		}
+	}
+	d.checkOutbox()
+}
+
+// Marks that come at once are written together, and each letter has its own.
+func TestMarksTogether(t *testing.T) {
+	d := newDesk(t)
+	d.letters(100, store.LetterDue)
+	d.pass(time.Second)
+	sp := d.Spool()
+	got, err := sp.Claim(t.Context(), "me", 100, 0, time.Minute)
+	d.must(err)
+	states := []mta.State{mta.Delivered, mta.Refused, mta.Deferred, mta.Postponed}
+	var wg sync.WaitGroup
+	for i, l := range got {
+		wg.Go(func() {
+			v := mta.Verdict{State: states[i%4], Code: 200 + i, Reply: fmt.Sprint("words on ", l.ID), At: d.time, Retry: d.time.Add(time.Hour)}
+			if i == 50 {
+				if err := sp.Mark(t.Context(), "another", l.ID, v); !errors.Is(err, mta.ErrLost) {
+					t.Errorf("another's mark: %v", err)
+				}
+			}
+			if err := sp.Mark(t.Context(), "me", l.ID, v); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	for i, l := range got {
+		row, err := d.Letter(t.Context(), anna, l.ID)
+		d.must(err)
+		want := []string{"delivered", "refused", "deferred", "deferred"}[i%4]
+		words, attempts := fmt.Sprint("words on ", l.ID), 1
+		if i%4 == 3 {
+			words, attempts = "", 0 // nobody was asked
+		}
+		if row.State != want || row.Reply != words || row.Attempts != attempts {
+			t.Errorf("letter %d: %+v", l.ID, row)
+		}
+	}
+	if len(sp.claimed) != 0 {
+		t.Errorf("%d letters are still remembered", len(sp.claimed))
+	}
+	d.checkOutbox()
+}
+
+// The conversation of every attempt is kept, sealed, without what would tell
+// who it was about, and goes with the person.
+func TestConversationsAreKept(t *testing.T) {
+	d := newDesk(t)
+	d.signUp(marie, "news")
+	id := int64(d.countLetters())
+	for n := range 2 {
+		sp := d.Spool()
+		got, err := sp.Claim(t.Context(), "me", 1, 0, time.Minute)
+		d.must(err)
+		v := mta.Verdict{State: mta.Deferred, Code: 451, At: d.time, Retry: d.time.Add(time.Minute), Host: "mx.test", TLS: "TLS 1.3", Transcript: []string{"> MAIL FROM:<sender>", "< 451 not for EXAMPLE.dk now"}}
+		if n == 1 {
+			v.Transcript = []string{"< " + strings.Repeat("long ", 2000), "middle", strings.Repeat("x", 3000), "> QUIT"}
+		}
+		d.must(sp.Mark(t.Context(), "me", got[0].ID, v))
+		d.pass(time.Hour)
+	}
+	story, err := d.Story(t.Context(), anna, id)
+	d.must(err)
+	if len(story.Tries) != 2 || story.Tries[0].Talk[1] != "< 451 not for <domain> now" || story.Tries[0].TLS != "TLS 1.3" {
+		t.Fatalf("%+v", story)
+	}
+	if talk := story.Tries[1].Talk; len(strings.Join(talk, "")) > 2*maxTalk+2000 || talk[len(talk)-1] != "> QUIT" {
+		t.Errorf("%d lines are kept", len(talk))
+	}
+	_, err = d.Erase(t.Context(), anna, marie, "asked")
+	d.must(err)
+	if left, err := d.store.Attempts(t.Context(), id); err != nil || len(left) != 0 {
+		t.Errorf("after the erasure: %v, %v", left, err)
+	}
+}
+
+// Each state can be leafed through by itself, however the letters lie.
+func TestOutboxByState(t *testing.T) {
+	d := newDesk(t)
+	d.letters(12, store.LetterDue)
+	d.letters(9, store.LetterUrgent)
+	d.pass(time.Minute)
+	sp := d.Spool()
+	got, err := sp.Claim(t.Context(), "me", 7, 0, time.Minute)
+	d.must(err)
+	for _, l := range got[:3] {
+		d.must(sp.Mark(t.Context(), "me", l.ID, mta.Verdict{State: mta.Refused, At: d.time}))
+	}
+	for state, want := range map[string]int{"due": 14, "sending": 4, "refused": 3, "delivered": 0, "": 21} {
+		seen := map[int64]bool{}
+		for after := int64(0); ; {
+			page, err := d.Outbox(t.Context(), anna, state, after, 4)
+			d.must(err)
+			for _, l := range page {
+				if seen[l.ID] || state != "" && l.State != state {
+					t.Errorf("%s: letter %d, %s", state, l.ID, l.State)
+				}
+				seen[l.ID] = true
+				after = l.ID
+			}
+			if len(page) < 4 {
+				break
+			}
+		}
+		if len(seen) != want {
+			t.Errorf("%q: %d letters, want %d", state, len(seen), want)
+		}
+	}
+}
