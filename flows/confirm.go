@@ -163,11 +163,13 @@ func (s *Service) comeBack(ctx context.Context, tx *store.Tx, t *store.Token, to
 		return false, ErrNotFound
 	}
 	live, err := tx.Live(ctx, tx.Keys().AddressKey(address))
-	if err == nil { // another link was faster: this one adds its list
+	switch {
+	case err == nil: // another link was faster: this one adds its list
 		return true, s.confirm(ctx, tx, t, live, client)
-	}
-	if !errors.Is(err, ErrNotFound) {
+	case !errors.Is(err, ErrNotFound):
 		return false, err
+	case tomb.Successor != 0: // who came back was erased again
+		return false, ErrNotFound
 	}
 	list, err := tx.ListByID(ctx, t.ListID)
 	if err != nil {
@@ -201,14 +203,14 @@ func (s *Service) comeBack(ctx context.Context, tx *store.Tx, t *store.Token, to
 	}); err != nil {
 		return false, err
 	}
+	tomb.Successor = c.SubscriberID // makes room for the new card
+	if err := tx.SaveContact(ctx, tomb); err != nil {
+		return false, err
+	}
 	if err := tx.AddContact(ctx, c); err != nil {
 		return false, err
 	}
 	if err := join(ctx, tx, c, t.ListID, store.Subscribed, at); err != nil {
-		return false, err
-	}
-	tomb.Successor = c.SubscriberID
-	if err := tx.SaveContact(ctx, tomb); err != nil {
 		return false, err
 	}
 	if err := tx.UseToken(ctx, t, at); err != nil {

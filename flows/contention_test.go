@@ -43,6 +43,40 @@ func TestManyActsOnFewAddresses(t *testing.T) {
 	d.check()
 }
 
+// TestErasedBeforeTheFirstSight erases addresses that nobody knows at the very
+// moment of their first sign-up or import: whichever comes first, there is no
+// tombstone beside a live card.
+func TestErasedBeforeTheFirstSight(t *testing.T) {
+	d := newDesk(t)
+	d.Service.SetClock(time.Now)
+	people := filepath.Join(t.TempDir(), "people.csv")
+	acts := d.actsOn(people)
+	for n := range 60 {
+		address := fmt.Sprintf("p%d@example.dk", n)
+		d.must(os.WriteFile(people, []byte("email\n"+address+"\n"), 0o600))
+		start := make(chan struct{})
+		var wg sync.WaitGroup
+		for _, name := range []string{"erase", []string{"sign up", "import"}[n%2]} {
+			wg.Go(func() {
+				<-start
+				if err := acts[name](address); err != nil {
+					t.Errorf("%s: %v", name, err)
+				}
+			})
+		}
+		close(start)
+		wg.Wait()
+	}
+	d.check()
+	cards, err := d.store.Browse(t.Context(), store.BrowseQuery{FromEnd: true, Backwards: true, Limit: 100})
+	d.must(err)
+	for _, c := range cards {
+		if ids, err := d.store.IDsOf(t.Context(), c.AddressKey); err != nil || len(ids) > 1 {
+			t.Errorf("card %d is live beside a suppression: %v, %v", c.SubscriberID, ids, err)
+		}
+	}
+}
+
 // actsOn are all acts, each by its door.
 func (d *desk) actsOn(people string) map[string]func(address string) error {
 	ctx := d.t.Context()

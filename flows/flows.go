@@ -89,18 +89,13 @@ func openCard(tx *store.Tx, c *store.Contact) (store.Person, store.EvidenceKey, 
 }
 
 // known reads who stands behind an address: the live contact, or else the
-// newest tombstone, or nil.
+// last tombstone, or nil.
 func known(ctx context.Context, tx *store.Tx, a store.Address) (*store.Contact, error) {
-	key := tx.Keys().AddressKey(a)
-	c, err := tx.Live(ctx, key)
-	if err == nil || !errors.Is(err, ErrNotFound) {
-		return c, err
+	c, err := tx.Newest(ctx, tx.Keys().AddressKey(a))
+	if errors.Is(err, ErrNotFound) {
+		return nil, nil
 	}
-	ids, err := tx.IDsOf(ctx, key)
-	if err != nil || len(ids) == 0 {
-		return nil, err
-	}
-	return tx.Contact(ctx, ids[0])
+	return c, err
 }
 
 // membership finds a card's place on a list; nil when it has none.

@@ -223,8 +223,8 @@ func (im *importer) seal(ctx context.Context, items []*item) error {
 			fresh = append(fresh, it)
 		}
 	}
-	for _, it := range fresh {
-		id, err := im.ids.take(ctx, im.s.store)
+	for i, it := range fresh {
+		id, err := im.ids.take(ctx, im.s.store, len(fresh)-i)
 		if err != nil {
 			return err
 		}
@@ -323,20 +323,25 @@ func (im *importer) end(ctx context.Context, failed error) error {
 	})
 }
 
-// idBlock hands out SubscriberIDs that were reserved together.
-type idBlock struct{ next, end int64 }
+// idBlock hands out SubscriberIDs that were reserved together: as many as a
+// chunk needs at first, and more when many are needed.
+type idBlock struct {
+	next, end int64
+	size      int
+}
 
-func (b *idBlock) take(ctx context.Context, s *store.Store) (int64, error) {
+// take takes an id, the first of as many as are needed now.
+func (b *idBlock) take(ctx context.Context, s *store.Store, needed int) (int64, error) {
 	if b.next == b.end {
-		const block = 10 * importChunk
+		b.size = max(needed, min(2*b.size, 10*importChunk))
 		err := s.InTx(ctx, func(tx *store.Tx) (err error) {
-			b.next, err = tx.NextIDs(ctx, "contacts", block)
+			b.next, err = tx.NextIDs(ctx, "contacts", b.size)
 			return err
 		})
 		if err != nil {
 			return 0, err
 		}
-		b.end = b.next + block
+		b.end = b.next + int64(b.size)
 	}
 	b.next++
 	return b.next - 1, nil

@@ -185,13 +185,10 @@ func (im *importer) apply(ctx context.Context, tx *store.Tx, items []*item, t *t
 		}
 	}
 	slices.SortFunc(fresh, func(a, b *item) int { return bytes.Compare(a.key, b.key) })
-	for _, it := range fresh {
-		if err := im.insert(ctx, tx, it); err != nil {
-			return err
-		}
-		it.fate = added
-		t[added]++
+	if err := im.insert(ctx, tx, fresh...); err != nil {
+		return err
 	}
+	t[added] += int64(len(fresh))
 	for _, it := range others {
 		if err := im.one(ctx, tx, it, t); err != nil {
 			return err
@@ -201,20 +198,23 @@ func (im *importer) apply(ctx context.Context, tx *store.Tx, items []*item, t *t
 	return nil
 }
 
-func (im *importer) insert(ctx context.Context, tx *store.Tx, it *item) error {
-	c := *it.contact // a transaction may run again
-	if err := tx.AddContact(ctx, &c); err != nil {
+// insert puts in what prepareNew made ready.
+func (im *importer) insert(ctx context.Context, tx *store.Tx, items ...*item) error {
+	contacts, places, acts := make([]*store.Contact, len(items)), make([]*store.Membership, len(items)), make([]*store.Evidence, 0, 2*len(items))
+	for i, it := range items {
+		c := *it.contact // a transaction may run again
+		contacts[i] = &c
+		places[i] = &store.Membership{SubscriberID: c.SubscriberID, ListID: im.list.ID, Status: store.Subscribed, Since: c.ConfirmedAt}
+		acts = append(acts, it.evidence...)
+		it.fate = added
+	}
+	if err := tx.AddContacts(ctx, contacts); err != nil {
 		return err
 	}
-	if err := tx.AddMembership(ctx, &c, &store.Membership{SubscriberID: c.SubscriberID, ListID: im.list.ID, Status: store.Subscribed, Since: c.ConfirmedAt}); err != nil {
+	if err := tx.AddMemberships(ctx, contacts, places); err != nil {
 		return err
 	}
-	for _, e := range it.evidence {
-		if err := tx.InsertEvidence(ctx, e); err != nil {
-			return err
-		}
-	}
-	return nil
+	return tx.InsertEvidences(ctx, acts)
 }
 
 // one does a row whose address is known, or which gets a confirmation mail.
@@ -231,7 +231,6 @@ func (im *importer) one(ctx context.Context, tx *store.Tx, it *item, t *tally) e
 		if err := im.s.prepareNew(it, id, im.list, im.started, im.a); err != nil {
 			return err
 		}
-		it.fate = added
 		return im.insert(ctx, tx, it)
 	}
 	out, err := decide(c, ActImport)

@@ -96,7 +96,16 @@ func (q queries) Contact(ctx context.Context, id int64) (*Contact, error) {
 // Live reads the live contact of an address; ErrNotFound when there is none.
 func (q queries) Live(ctx context.Context, addressKey []byte) (*Contact, error) {
 	c := &Contact{}
-	err := q.get(ctx, append(c.fields(), &c.Sealed), `SELECT `+contactColumns+`, c.sealed FROM contacts c WHERE c.address_key = ? AND c.live = 1`, addressKey)
+	err := q.get(ctx, append(c.fields(), &c.Sealed), `SELECT `+contactColumns+`, c.sealed FROM contacts c WHERE c.address_key = ? AND c.newest = 1 AND c.permission <> ?`, addressKey, Deleted)
+	c.read()
+	return c, err
+}
+
+// Newest reads the card of an address that acts are about: the live one, or
+// else the last tombstone; ErrNotFound when there is neither.
+func (q queries) Newest(ctx context.Context, addressKey []byte) (*Contact, error) {
+	c := &Contact{}
+	err := q.get(ctx, append(c.fields(), &c.Sealed), `SELECT `+contactColumns+`, c.sealed FROM contacts c WHERE c.address_key = ? AND c.newest = 1`, addressKey)
 	c.read()
 	return c, err
 }
@@ -146,8 +155,11 @@ func (q queries) Seal(c *Contact, p Person) error {
 	return nil
 }
 
-func (c *Contact) live() any {
-	if c.Permission == Deleted {
+// newest marks the one card of an address that acts are about: the live one, or
+// else the last tombstone. Every new card takes that place, a suppression as
+// much as a sign-up, so that of two at the same moment one finds it taken.
+func (c *Contact) newest() any {
+	if c.Successor != 0 {
 		return nil
 	}
 	return 1
@@ -168,23 +180,35 @@ func bytesOrNull(b []byte) any {
 	return b
 }
 
-const insertContact = `INSERT INTO contacts (subscriber_id, live, address_key, mobile_key, permission, frozen, email_masked, mobile_masked,
+const insertContact = `INSERT INTO contacts (subscriber_id, newest, address_key, mobile_key, permission, frozen, email_masked, mobile_masked,
  source, rating, opens, clicks, updates, signed_up_at, confirmed_at, withdrawn_at, deleted_at, forget_at, last_seen_at,
- predecessor, successor, acts, version, score, scored_at, rate_at, sealed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+ predecessor, successor, acts, version, score, scored_at, rate_at, sealed)`
 
-// AddContact inserts a contact. When somebody else has made a live one of its
+// AddContact inserts a contact. When somebody else has made a card of its
 // address since the transaction looked, the transaction starts again.
 func (tx *Tx) AddContact(ctx context.Context, c *Contact) error {
-	c.Version = 1
-	err := tx.fresh(ctx, insertContact, c.SubscriberID, c.live(), c.AddressKey, bytesOrNull(c.MobileKey), c.Permission, c.Frozen, c.EmailMasked, c.MobileMasked,
-		nullable(c.Source), c.Rating, c.Opens, c.Clicks, c.Updates, c.SignedUpAt, c.ConfirmedAt, c.WithdrawnAt, c.DeletedAt, c.ForgetAt, c.LastSeenAt,
-		c.Predecessor, c.Successor, c.Acts, c.Version, c.Score, c.ScoredAt, c.RateAt, bytesOrNull(c.Sealed))
-	if err != nil {
+	return tx.AddContacts(ctx, []*Contact{c})
+}
+
+// AddContacts inserts contacts as AddContact does, with few statements.
+func (tx *Tx) AddContacts(ctx context.Context, cs []*Contact) error {
+	rows := make([][]any, len(cs))
+	for i, c := range cs {
+		c.Version = 1
+		rows[i] = []any{
+			c.SubscriberID, c.newest(), c.AddressKey, bytesOrNull(c.MobileKey), c.Permission, c.Frozen, c.EmailMasked, c.MobileMasked,
+			nullable(c.Source), c.Rating, c.Opens, c.Clicks, c.Updates, c.SignedUpAt, c.ConfirmedAt, c.WithdrawnAt, c.DeletedAt, c.ForgetAt, c.LastSeenAt,
+			c.Predecessor, c.Successor, c.Acts, c.Version, c.Score, c.ScoredAt, c.RateAt, bytesOrNull(c.Sealed),
+		}
+	}
+	if err := tx.insertAll(ctx, insertContact, rows); err != nil {
 		return err
 	}
-	tx.count(c.Permission, c.Source, 1)
-	tx.countAct(c)
-	c.read()
+	for _, c := range cs {
+		tx.count(c.Permission, c.Source, 1)
+		tx.countAct(c)
+		c.read()
+	}
 	return nil
 }
 
@@ -201,10 +225,10 @@ func (tx *Tx) countAct(c *Contact) {
 // SaveContact writes a contact back, guarded by the version that was read:
 // when somebody else was faster, the transaction starts again.
 func (tx *Tx) SaveContact(ctx context.Context, c *Contact) error {
-	err := tx.one(ctx, `UPDATE contacts SET live = ?, mobile_key = ?, permission = ?, frozen = ?, email_masked = ?, mobile_masked = ?, source = ?, rating = ?,
+	err := tx.one(ctx, `UPDATE contacts SET newest = ?, mobile_key = ?, permission = ?, frozen = ?, email_masked = ?, mobile_masked = ?, source = ?, rating = ?,
  opens = ?, clicks = ?, updates = ?, signed_up_at = ?, confirmed_at = ?, withdrawn_at = ?, deleted_at = ?, forget_at = ?, last_seen_at = ?,
  predecessor = ?, successor = ?, acts = ?, score = ?, scored_at = ?, rate_at = ?, sealed = ?, version = version + 1 WHERE subscriber_id = ? AND version = ?`,
-		c.live(), bytesOrNull(c.MobileKey), c.Permission, c.Frozen, c.EmailMasked, c.MobileMasked, nullable(c.Source), c.Rating, c.Opens, c.Clicks, c.Updates,
+		c.newest(), bytesOrNull(c.MobileKey), c.Permission, c.Frozen, c.EmailMasked, c.MobileMasked, nullable(c.Source), c.Rating, c.Opens, c.Clicks, c.Updates,
 		c.SignedUpAt, c.ConfirmedAt, c.WithdrawnAt, c.DeletedAt, c.ForgetAt, c.LastSeenAt, c.Predecessor, c.Successor, c.Acts, c.Score, c.ScoredAt, c.RateAt, bytesOrNull(c.Sealed), c.SubscriberID, c.Version)
 	if err != nil {
 		return err
@@ -245,7 +269,7 @@ func (tx *Tx) RemoveContact(ctx context.Context, c *Contact) error {
 
 // KnownState is what an import needs to know of an address.
 type KnownState struct {
-	ID         int64 // the live contact, or the newest tombstone
+	ID         int64 // the live contact, or the last tombstone
 	Permission Permission
 	Withdrawn  bool // the person has once withdrawn everything
 }
@@ -269,12 +293,9 @@ func (q queries) Known(ctx context.Context, keys [][]byte) (map[string]KnownStat
 				return err
 			}
 			s.Withdrawn = withdrawn > 0
-			old, ok := out[string(key)]
-			if !ok || s.Permission != Deleted || (old.Permission == Deleted && s.ID > old.ID) {
-				out[string(key)] = s
-			}
+			out[string(key)] = s
 			return nil
-		}, `SELECT address_key, subscriber_id, permission, withdrawn_at FROM contacts WHERE address_key IN (`+marks+`)`, args...)
+		}, `SELECT address_key, subscriber_id, permission, withdrawn_at FROM contacts WHERE newest = 1 AND address_key IN (`+marks+`)`, args...)
 		if err != nil {
 			return nil, err
 		}
@@ -314,7 +335,7 @@ func (q queries) IDsOf(ctx context.Context, addressKey []byte) ([]int64, error) 
 // tombstone does not.
 func (q queries) Exists(ctx context.Context, id int64) (bool, error) {
 	var n int64
-	err := q.get(ctx, []any{&n}, `SELECT COUNT(*) FROM contacts WHERE subscriber_id = ? AND live = 1`, id)
+	err := q.get(ctx, []any{&n}, `SELECT COUNT(*) FROM contacts WHERE subscriber_id = ? AND permission <> ?`, id, Deleted)
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return false, fmt.Errorf("looking for a card: %w", err)
 	}

@@ -66,7 +66,16 @@ func (k EvidenceKey) Prepare(c *Contact, kind Kind, at Micros, act EvidenceAct) 
 
 // InsertEvidence appends a prepared act.
 func (tx *Tx) InsertEvidence(ctx context.Context, e *Evidence) error {
-	return tx.fresh(ctx, `INSERT INTO evidence (subscriber_id, n, kind, at, sealed) VALUES (?, ?, ?, ?, ?)`, e.SubscriberID, e.N, e.Kind, e.At, e.Sealed)
+	return tx.InsertEvidences(ctx, []*Evidence{e})
+}
+
+// InsertEvidences appends prepared acts, with few statements.
+func (tx *Tx) InsertEvidences(ctx context.Context, es []*Evidence) error {
+	rows := make([][]any, len(es))
+	for i, e := range es {
+		rows[i] = []any{e.SubscriberID, e.N, e.Kind, e.At, e.Sealed}
+	}
+	return tx.insertAll(ctx, `INSERT INTO evidence (subscriber_id, n, kind, at, sealed)`, rows)
 }
 
 // AddEvidence appends an act to a card. The caller saves the contact after it:

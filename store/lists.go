@@ -95,13 +95,24 @@ func (q queries) Memberships(ctx context.Context, ids ...int64) (map[int64][]*Me
 
 // AddMembership puts a contact on a list.
 func (tx *Tx) AddMembership(ctx context.Context, c *Contact, m *Membership) error {
-	err := tx.fresh(ctx, `INSERT INTO memberships (subscriber_id, list_id, status, since, last_seen_at) VALUES (?, ?, ?, ?, ?)`,
-		c.SubscriberID, m.ListID, statusCodes[m.Status], m.Since, c.LastSeenAt)
-	if err == nil {
+	return tx.AddMemberships(ctx, []*Contact{c}, []*Membership{m})
+}
+
+// AddMemberships puts each contact on the list of the membership at its place,
+// with few statements.
+func (tx *Tx) AddMemberships(ctx context.Context, cs []*Contact, ms []*Membership) error {
+	rows := make([][]any, len(ms))
+	for i, m := range ms {
+		rows[i] = []any{cs[i].SubscriberID, m.ListID, statusCodes[m.Status], m.Since, cs[i].LastSeenAt}
+	}
+	if err := tx.insertAll(ctx, `INSERT INTO memberships (subscriber_id, list_id, status, since, last_seen_at)`, rows); err != nil {
+		return err
+	}
+	for _, m := range ms {
 		tx.add(listCounter(m.ListID, m.Status), 1)
 		m.before = m.Status
 	}
-	return err
+	return nil
 }
 
 // SaveMembership writes a changed status; the contact's version guards it.

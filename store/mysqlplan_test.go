@@ -45,7 +45,7 @@ func (s *Store) crowd(t *testing.T, n int) {
 	t.Helper()
 	db := s.engine.(*mysqlEngine).write
 	for _, query := range []string{
-		fmt.Sprintf(`INSERT INTO contacts (subscriber_id, live, address_key, permission, source, last_seen_at, version)
+		fmt.Sprintf(`INSERT INTO contacts (subscriber_id, newest, address_key, permission, source, last_seen_at, version)
  SELECT seq, 1, UNHEX(SHA2(seq, 256)), CASE WHEN seq %% 10 < 2 THEN 1 WHEN seq %% 10 < 8 THEN 2 ELSE 3 END, IF(seq %% 100 = 0, 'Rare', 'Webform'), (seq * 7919) %% %d, 1 FROM seq_1_to_%d`, n, n),
 		`INSERT INTO memberships (subscriber_id, list_id, status, since, last_seen_at) SELECT subscriber_id, 1, permission, 1, last_seen_at FROM contacts WHERE subscriber_id % 3 < 2`,
 	} {

@@ -9,7 +9,7 @@ CREATE TABLE IF NOT EXISTS sequences (
 
 CREATE TABLE IF NOT EXISTS contacts (
   subscriber_id {{id}},
-  live SMALLINT,
+  newest SMALLINT,
   address_key VARBINARY(32) NOT NULL,
   mobile_key VARBINARY(32),
   permission SMALLINT NOT NULL,
@@ -37,7 +37,7 @@ CREATE TABLE IF NOT EXISTS contacts (
   sealed MEDIUMBLOB
 );
 
-CREATE UNIQUE INDEX contacts_address ON contacts (address_key, live);
+CREATE UNIQUE INDEX contacts_address ON contacts (address_key, newest);
 
 CREATE INDEX contacts_mobile ON contacts (mobile_key);
 

@@ -152,6 +152,8 @@ func (e *sqliteEngine) dir(kind string) string {
 
 func (e *sqliteEngine) name() string { return "SQLite " + filepath.Base(e.path) }
 
+func (e *sqliteEngine) rowsAtOnce() int { return 1 } // a statement costs no way to a server
+
 func (e *sqliteEngine) sweep(context.Context) error { return nil }
 
 func (e *sqliteEngine) close() error { return errors.Join(e.write.close(), e.read.close()) }
