@@ -39,11 +39,13 @@ func (a *app) route(desk *flows.Service) (mta.Route, error) {
 // engine is what runs besides the screens: web pages, mail sender, clock.
 type engine struct {
 	desk  *flows.Service
-	mail  string       // the route's word
-	route mta.Route    // nil when mail is left to another process
-	web   net.Listener // nil when another process serves the pages
-	group *errgroup.Group
-	stop  context.CancelFunc
+	mail  string    // the route's word
+	route mta.Route // nil when mail is left to another process
+
+	signers mta.Signers
+	web     net.Listener // nil when another process serves the pages
+	group   *errgroup.Group
+	stop    context.CancelFunc
 }
 
 // start starts them. With patient set, what another kartotek on the store does
@@ -68,7 +70,7 @@ func (a *app) start(ctx context.Context, log *slog.Logger, patient bool) (*engin
 	e.group, ctx = errgroup.WithContext(ctx)
 	e.desk.SetLog(log)
 	if e.route != nil {
-		sender := mta.NewSender(e.desk.Spool(), e.route, mta.WithLogger(log))
+		sender := mta.NewSender(e.desk.Spool(), e.route, mta.WithLogger(log), mta.WithSigning(e.signers))
 		e.desk.OnLetter(sender.Wake)
 		e.group.Go(func() error { return sender.Run(ctx) })
 	}
@@ -95,6 +97,9 @@ func (a *app) assemble(ctx context.Context, e *engine, patient bool) error {
 			return usageError{fmt.Errorf("mail of this store leaves by %s: say how with --mail (or --mail capture, to keep it here from now on)", e.mail)}
 		}
 		return nil
+	}
+	if e.signers, err = signers(desk); err != nil {
+		return err
 	}
 	if e.route, err = a.route(desk); err != nil {
 		return err
@@ -145,10 +150,14 @@ func (a *app) openDelivered(ctx context.Context) (*flows.Service, error) {
 	if err != nil {
 		return nil, err
 	}
+	sign, err := signers(desk)
+	if err != nil {
+		return nil, errors.Join(err, route.Close())
+	}
 	sendCtx, stop := context.WithCancel(ctx)
 	var group errgroup.Group
 	group.Go(func() error {
-		return mta.NewSender(desk.Spool(), route, mta.WithLogger(slog.New(slog.DiscardHandler))).Run(sendCtx)
+		return mta.NewSender(desk.Spool(), route, mta.WithLogger(slog.New(slog.DiscardHandler)), mta.WithSigning(sign)).Run(sendCtx)
 	})
 	err = awaitDelivered(ctx, desk)
 	stop()

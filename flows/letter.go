@@ -42,8 +42,9 @@ func (s *Service) send(ctx context.Context, tx *store.Tx, c *confirmation, now t
 	}
 	confirm, cancel := store.NewToken(), store.NewToken()
 	messageID := store.NewToken()[:22] + "@" + s.host()
+	from := s.sender(c.List)
 	letter, err := letters.Confirmation{
-		Purpose: c.Purpose, Lang: tag, From: s.cfg.From, To: c.To.Canonical(), List: c.List.Name,
+		Purpose: c.Purpose, Lang: tag, From: from, To: c.To.Canonical(), List: c.List.Name,
 		ListID:     c.List.Slug + ".lists." + s.host(),
 		ConfirmURL: s.cfg.PublicURL + "/confirm/" + confirm, CancelURL: s.cfg.PublicURL + "/unsubscribe/" + cancel,
 		Notice: c.Notice, Expires: now.Add(ConfirmWithin), MessageID: messageID, Date: now,
@@ -73,5 +74,5 @@ func (s *Service) send(ctx context.Context, tx *store.Tx, c *confirmation, now t
 	if c.Bulk {
 		row.State = store.LetterDue
 	}
-	return wait, tx.Enqueue(ctx, row, store.Envelope{From: s.cfg.From.Address, To: c.To.Canonical(), MessageID: messageID, Data: letter.Raw})
+	return wait, tx.Enqueue(ctx, row, store.Envelope{From: from.Address, To: c.To.Canonical(), MessageID: messageID, Data: letter.Raw})
 }

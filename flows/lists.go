@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/text/unicode/norm"
 
+	"kartotek/flows/letters"
 	"kartotek/store"
 )
 
@@ -24,7 +25,7 @@ func (s *Service) Lists(ctx context.Context) ([]List, error) {
 	out := make([]List, len(all))
 	for i, l := range all {
 		n := counts.ByList[l.ID]
-		out[i] = List{ID: l.ID, Name: l.Name, Slug: l.Slug, Subscribed: n[store.Subscribed], Pending: n[store.OnHold], Left: n[store.Left]}
+		out[i] = List{ID: l.ID, Name: l.Name, Slug: l.Slug, Subscribed: n[store.Subscribed], Pending: n[store.OnHold], Left: n[store.Left], From: l.FromAddress}
 	}
 	return out, err
 }
@@ -43,6 +44,41 @@ func (s *Service) AddList(ctx context.Context, a Actor, name string) (List, erro
 		return List{}, refuse("there is a list of that name already")
 	}
 	return List{ID: l.ID, Name: l.Name, Slug: l.Slug}, err
+}
+
+// SetListSender sets who the letters of a list come from; with an empty address
+// they come from the company's again.
+func (s *Service) SetListSender(ctx context.Context, a Actor, list string, from letters.Sender) (List, error) {
+	if err := may(a, doLists); err != nil {
+		return List{}, err
+	}
+	l, err := s.listNamed(ctx, list)
+	if err != nil {
+		return List{}, err
+	}
+	from.Name = oneLine(strings.Map(printable, from.Name), 200)
+	if from.Address != "" {
+		if _, err := store.ParseAddress(from.Address); err != nil {
+			return List{}, refuse("the sender of a list is an address such as news@your.domain")
+		}
+	} else {
+		from.Name = ""
+	}
+	err = s.store.InTx(ctx, func(tx *store.Tx) error {
+		if err := tx.SetListSender(ctx, l.ID, from.Name, from.Address); err != nil {
+			return err
+		}
+		return audit(ctx, tx, a, store.At(s.now()), "set sender", 0, l.Name)
+	})
+	return List{ID: l.ID, Name: l.Name, Slug: l.Slug, From: from.Address}, err
+}
+
+// sender is who a list's letters come from.
+func (s *Service) sender(l store.List) letters.Sender {
+	if l.FromAddress == "" {
+		return s.cfg.From
+	}
+	return letters.Sender{Name: cmp.Or(l.FromName, s.cfg.From.Name), Address: l.FromAddress}
 }
 
 func (s *Service) addList(ctx context.Context, tx *store.Tx, a Actor, name string) (store.List, error) {

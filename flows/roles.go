@@ -17,6 +17,7 @@ const (
 	doAudit       = "audit"
 	doFreeze      = "freeze"
 	doCorrect     = "correct"
+	doMail        = "mail" // set up how letters leave
 )
 
 var (
@@ -30,7 +31,7 @@ var rights = map[Role][]string{
 	Support:  supportMay,
 	Marketer: marketerMay,
 	Operator: operatorMay,
-	Owner:    append([]string{doAudit}, operatorMay...),
+	Owner:    append([]string{doAudit, doMail}, operatorMay...),
 	Auditor:  {doAudit},
 }
 

@@ -197,6 +197,7 @@ type List struct {
 	Subscribed int64  `json:"subscribed"`
 	Pending    int64  `json:"pending"`
 	Left       int64  `json:"unsubscribed"`
+	From       string `json:"from"` // the sender of its letters; "" for the company's
 }
 
 // Counts are the maintained counters that the frame shows.

@@ -58,6 +58,9 @@ func domainASCII(domain string) (string, error) {
 	return a, nil
 }
 
+// DomainASCII is a domain in A-labels, lower case, as mail goes by it; the error says that it is none.
+func DomainASCII(domain string) (string, error) { return domainASCII(domain) }
+
 // isAtext is the set of RFC 5322 section 3.2.3, widened by RFC 6531 to characters beyond ASCII.
 func isAtext(r rune) bool {
 	if r >= utf8.RuneSelf {

@@ -12,27 +12,36 @@ type List struct {
 	Name      string `db:"name"`
 	Slug      string `db:"slug"`
 	CreatedAt Micros `db:"created_at"`
+	// FromName and FromAddress are the sender of its letters; empty for the company's.
+	FromName    string `db:"from_name"`
+	FromAddress string `db:"from_address"`
+}
+
+const listColumns = `list_id, name, slug, created_at, from_name, from_address`
+
+func (l *List) columns() []any {
+	return []any{&l.ID, &l.Name, &l.Slug, &l.CreatedAt, &l.FromName, &l.FromAddress}
 }
 
 // Lists reads all lists by name.
 func (q queries) Lists(ctx context.Context) ([]List, error) {
 	var out []List
-	err := q.all(ctx, &out, `SELECT list_id, name, slug, created_at FROM lists ORDER BY name`)
+	err := q.all(ctx, &out, `SELECT `+listColumns+` FROM lists ORDER BY name`)
 	return out, err
 }
 
 // ListByName finds a list by its name, or else by its slug.
 func (q queries) ListByName(ctx context.Context, name string) (List, error) {
 	var l List
-	err := q.get(ctx, []any{&l.ID, &l.Name, &l.Slug, &l.CreatedAt},
-		`SELECT list_id, name, slug, created_at FROM lists WHERE name = ? OR slug = ? ORDER BY CASE WHEN name = ? THEN 0 ELSE 1 END LIMIT 1`, name, name, name)
+	err := q.get(ctx, l.columns(),
+		`SELECT `+listColumns+` FROM lists WHERE name = ? OR slug = ? ORDER BY CASE WHEN name = ? THEN 0 ELSE 1 END LIMIT 1`, name, name, name)
 	return l, err
 }
 
 // ListByID finds a list.
 func (q queries) ListByID(ctx context.Context, id int64) (List, error) {
-	l := List{ID: id}
-	err := q.get(ctx, []any{&l.Name, &l.Slug, &l.CreatedAt}, `SELECT name, slug, created_at FROM lists WHERE list_id = ?`, id)
+	var l List
+	err := q.get(ctx, l.columns(), `SELECT `+listColumns+` FROM lists WHERE list_id = ?`, id)
 	return l, err
 }
 
@@ -45,6 +54,11 @@ func (tx *Tx) AddList(ctx context.Context, l *List) error {
 	l.ID = id
 	_, err = tx.exec(ctx, `INSERT INTO lists (list_id, name, slug, created_at) VALUES (?, ?, ?, ?)`, l.ID, l.Name, l.Slug, l.CreatedAt)
 	return err
+}
+
+// SetListSender keeps who a list's letters come from.
+func (tx *Tx) SetListSender(ctx context.Context, id int64, name, address string) error {
+	return tx.one(ctx, `UPDATE lists SET from_name = ?, from_address = ? WHERE list_id = ?`, name, address, id)
 }
 
 // Membership is a contact's place on a list.

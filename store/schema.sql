@@ -51,7 +51,9 @@ CREATE TABLE IF NOT EXISTS lists (
   list_id {{id}},
   name VARCHAR(120) NOT NULL,
   slug VARCHAR(64) NOT NULL,
-  created_at BIGINT NOT NULL
+  created_at BIGINT NOT NULL,
+  from_name VARCHAR(200) NOT NULL DEFAULT '',
+  from_address VARCHAR(320) NOT NULL DEFAULT ''
 );
 
 CREATE UNIQUE INDEX lists_name ON lists (name);
