@@ -6,6 +6,8 @@ import (
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
+
+	"kartotek/flows"
 )
 
 func (a *app) audit() *cobra.Command {
@@ -23,7 +25,7 @@ func (a *app) audit() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			rows, err := desk.Audit(cmd.Context(), a.cli(), id, before, limit)
+			rows, err := desk.Audit(cmd.Context(), a.cli(), flows.AuditFilter{SubscriberID: id}, before, limit)
 			if err != nil {
 				return err
 			}

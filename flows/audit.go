@@ -3,6 +3,8 @@ package flows
 import (
 	"context"
 	"time"
+
+	"kartotek/store"
 )
 
 // AuditEntry is one act, as doors show it.
@@ -17,13 +19,22 @@ type AuditEntry struct {
 	Why          string    `json:"why"`
 }
 
-// Audit reads who did what, newest first, with numbers below before (0: all);
-// a SubscriberID other than 0 narrows it to one card.
-func (s *Service) Audit(ctx context.Context, a Actor, id, before int64, limit int) ([]AuditEntry, error) {
+// AuditFilter narrows the audit; zero fields do not.
+type AuditFilter struct {
+	Who, What    string
+	SubscriberID int64
+	Since, Until time.Time // from Since on, before Until
+}
+
+// Audit reads who did what, newest first, from the row that follows the one
+// numbered before (0: the newest).
+func (s *Service) Audit(ctx context.Context, a Actor, f AuditFilter, before int64, limit int) ([]AuditEntry, error) {
 	if err := may(a, doAudit); err != nil {
 		return nil, err
 	}
-	rows, err := s.store.Audit(ctx, id, before, limit)
+	rows, err := s.store.Audit(ctx, store.AuditQuery{
+		Actor: f.Who, Act: f.What, SubscriberID: f.SubscriberID, Since: store.At(f.Since), Until: store.At(f.Until), Before: before, Limit: limit,
+	})
 	out := make([]AuditEntry, len(rows))
 	for i, r := range rows {
 		out[i] = AuditEntry{ID: r.ID, At: seconds(r.At), Actor: r.Actor, Role: r.Role, From: r.Door, Act: r.Act, SubscriberID: keptID(r.SubscriberID), Why: r.Why}

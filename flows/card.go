@@ -86,9 +86,13 @@ func (s *Service) timeline(ctx context.Context, c *store.Contact, given *Given) 
 		if err != nil && !errors.Is(err, ErrNotFound) {
 			return nil, err
 		}
+		note := e.Act.Note
+		if e.Kind == store.LetterSent {
+			note = e.Act.Handed.Reply
+		}
 		out[i] = Event{
 			At: seconds(e.At), Kind: e.Kind.String(), IP: e.Act.IP, Agent: e.Act.UserAgent, List: e.Act.List,
-			Notice: notice, By: e.Act.By, Note: e.Act.Note,
+			Notice: notice, By: e.Act.By, Note: note,
 		}
 	}
 	return out, nil

@@ -129,7 +129,7 @@ func (s *Service) confirm(ctx context.Context, tx *store.Tx, t *store.Token, c *
 	}
 	if err := tx.AddEvidence(ctx, key, c, store.Confirmation, at, store.EvidenceAct{
 		IP: client.IP, UserAgent: oneLine(client.UserAgent, 300),
-		Notice: t.Data.Notice, MessageID: t.Data.MessageID, List: list.Name, By: "contact",
+		Notice: t.Data.Notice, MessageID: t.Data.MessageID, List: list.Name, By: "contact", Handed: t.Data.Handed,
 	}); err != nil {
 		return err
 	}
@@ -197,9 +197,14 @@ func (s *Service) comeBack(ctx context.Context, tx *store.Tx, t *store.Token, to
 	}); err != nil {
 		return false, err
 	}
+	if t.Data.Handed.At != 0 { // beside the tombstone there was no place for it
+		if err := tx.AddEvidence(ctx, key, c, store.LetterSent, t.Data.Handed.At, store.EvidenceAct{MessageID: t.Data.MessageID, List: list.Name, Handed: t.Data.Handed}); err != nil {
+			return false, err
+		}
+	}
 	if err := tx.AddEvidence(ctx, key, c, store.Confirmation, at, store.EvidenceAct{
 		IP: client.IP, UserAgent: oneLine(client.UserAgent, 300),
-		Notice: t.Data.Notice, MessageID: t.Data.MessageID, List: list.Name, By: "contact",
+		Notice: t.Data.Notice, MessageID: t.Data.MessageID, List: list.Name, By: "contact", Handed: t.Data.Handed,
 	}); err != nil {
 		return false, err
 	}

@@ -127,10 +127,11 @@ func (s *Service) erase(ctx context.Context, tx *store.Tx, a Actor, id int64, ad
 	if err := personal("the reason", reason, p); err != nil {
 		return done, err
 	}
-	if err := entomb(ctx, tx, c, key, at, store.EvidenceAct{IP: a.IP, By: a.Name, Note: reason}); err != nil {
+	dropped, err := entomb(ctx, tx, c, key, at, store.EvidenceAct{IP: a.IP, By: a.Name, Note: reason})
+	if err != nil {
 		return done, err
 	}
-	return done, audit(ctx, tx, a, at, "erase", c.SubscriberID, reason)
+	return done, auditDrop(ctx, tx, a, at, "erase", c.SubscriberID, reason, dropped)
 }
 
 // eraseAgain takes away what waits beside a tombstone. Somebody who came back
@@ -175,11 +176,12 @@ func (s *Service) purge(ctx context.Context, tx *store.Tx, addressKey []byte) er
 }
 
 // entomb makes the tombstone: SubscriberID, address key, permission, three
-// times, and the sealed evidence of those three acts. Nothing else stays.
-func entomb(ctx context.Context, tx *store.Tx, c *store.Contact, key store.EvidenceKey, at store.Micros, act store.EvidenceAct) error {
+// times, and the sealed evidence of those three acts. Nothing else stays: it
+// tells of how many acts the evidence went.
+func entomb(ctx context.Context, tx *store.Tx, c *store.Contact, key store.EvidenceKey, at store.Micros, act store.EvidenceAct) (int64, error) {
 	acts, err := tx.EvidenceOf(ctx, c.SubscriberID)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	var keep []int64
 	for _, e := range acts {
@@ -193,21 +195,23 @@ func entomb(ctx context.Context, tx *store.Tx, c *store.Contact, key store.Evide
 	}
 	all, err := tx.Memberships(ctx, c.SubscriberID)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	for _, m := range all[c.SubscriberID] {
 		if err := tx.RemoveMembership(ctx, m); err != nil {
-			return err
+			return 0, err
 		}
 	}
+	act.Kept = keep
 	if err := tx.AddEvidence(ctx, key, c, store.Erasure, at, act); err != nil {
-		return err
+		return 0, err
 	}
-	if err := tx.KeepEvidence(ctx, c.SubscriberID, append(slices.Clone(keep), c.Acts)...); err != nil {
-		return err
+	dropped, err := tx.KeepEvidence(ctx, c.SubscriberID, append(slices.Clone(keep), c.Acts)...)
+	if err != nil {
+		return 0, err
 	}
 	*c = c.Tombstone(at)
-	return tx.SaveContact(ctx, c)
+	return dropped, tx.SaveContact(ctx, c)
 }
 
 // suppress keeps the key of an address that nobody is known by, so that it

@@ -201,7 +201,7 @@ func (s *Service) collect(ctx context.Context, c *store.Contact, p store.Person,
 		row := letterOf(l)
 		e.Letters = append(e.Letters, SentLetter{At: row.Created, Kind: row.Kind, State: row.State, Delivered: row.Delivered})
 	}
-	rows, err := s.store.Audit(ctx, c.SubscriberID, 0, 10_000)
+	rows, err := s.store.Audit(ctx, store.AuditQuery{SubscriberID: c.SubscriberID, Limit: 10_000})
 	for i := len(rows) - 1; i >= 0; i-- {
 		r := rows[i]
 		e.Acts = append(e.Acts, ExportedAct{At: seconds(r.At), Act: r.Act, By: r.Role, Why: r.Why})

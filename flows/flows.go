@@ -5,7 +5,9 @@ import (
 	"errors"
 	"log/slog"
 	"net/url"
+	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"kartotek/flows/letters"
@@ -26,6 +28,11 @@ type Config struct {
 	From      letters.Sender // of the letters
 	Exports   string         // directory of exported cards; made when it is needed
 	Reports   string         // directory of import reports; likewise
+	// Checkpoints is the file outside the database that the log's signed
+	// checkpoints are appended to; made when it is needed.
+	Checkpoints string
+	// Publish hands a new checkpoint on to somebody who keeps it; nil for nobody.
+	Publish func(ctx context.Context, checkpoint string) error
 }
 
 // Service runs the flows on a store. It is safe for use by several goroutines.
@@ -36,6 +43,10 @@ type Service struct {
 	log   *slog.Logger
 	wake  func() // tells the mail sender that a letter is due
 	slips slips  // what can be undone
+
+	sealTurn sync.Mutex // held while the log is sealed
+	sealer   string     // this process among those that may
+	sealed   bool       // the newest checkpoint was kept outside the database
 }
 
 // New makes a Service on an open store.
@@ -47,7 +58,10 @@ func New(s *store.Store, cfg Config) *Service {
 	if cfg.Reports == "" {
 		cfg.Reports = s.Dir("reports")
 	}
-	svc := &Service{store: s, cfg: cfg, now: time.Now, log: slog.New(slog.DiscardHandler), wake: func() {}}
+	if cfg.Checkpoints == "" {
+		cfg.Checkpoints = filepath.Join(s.Dir("checkpoints"), "checkpoints")
+	}
+	svc := &Service{sealer: sealerName(), store: s, cfg: cfg, now: time.Now, log: slog.New(slog.DiscardHandler), wake: func() {}}
 	s.SetClock(func() time.Time { return svc.now() }) // acts and their counts fall on one day
 	return svc
 }
@@ -75,7 +89,12 @@ func person() Actor { return Actor{Name: "contact", Role: RolePerson, From: "web
 
 // audit writes the row of an act; why must be free of personal data.
 func audit(ctx context.Context, tx *store.Tx, a Actor, at store.Micros, act string, id int64, why string) error {
-	return tx.AddAudit(ctx, store.AuditRow{At: at, Actor: a.Name, Role: string(a.Role), Door: a.From, Act: act, SubscriberID: id, Why: why})
+	return auditDrop(ctx, tx, a, at, act, id, why, 0)
+}
+
+// auditDrop is audit for an act that takes evidence away: of so many acts.
+func auditDrop(ctx context.Context, tx *store.Tx, a Actor, at store.Micros, act string, id int64, why string, dropped int64) error {
+	return tx.AddAudit(ctx, store.AuditRow{At: at, Actor: a.Name, Role: string(a.Role), Door: a.From, Act: act, SubscriberID: id, Why: why, Dropped: dropped})
 }
 
 // openCard reads a contact's personal data and derives its evidence key.

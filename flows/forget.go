@@ -111,8 +111,11 @@ func (s *Service) forgetOne(ctx context.Context, tx *store.Tx, t store.Token) er
 			return err
 		}
 	}
-	return audit(ctx, tx, Actor{Name: "clock", Role: RoleSystem, From: "clock"}, at, "forget unconfirmed", c.SubscriberID, "")
+	return audit(ctx, tx, clock(), at, "forget unconfirmed", c.SubscriberID, "")
 }
+
+// clock is the actor of what time asks for.
+func clock() Actor { return Actor{Name: "clock", Role: RoleSystem, From: "clock"} }
 
 // forgetContact removes somebody who never confirmed anything, address and all.
 func (s *Service) forgetContact(ctx context.Context, tx *store.Tx, c *store.Contact, at store.Micros) error {
@@ -128,13 +131,14 @@ func (s *Service) forgetContact(ctx context.Context, tx *store.Tx, c *store.Cont
 			return err
 		}
 	}
-	if err := tx.KeepEvidence(ctx, c.SubscriberID); err != nil {
+	dropped, err := tx.KeepEvidence(ctx, c.SubscriberID)
+	if err != nil {
 		return err
 	}
 	if err := tx.RemoveContact(ctx, c); err != nil {
 		return err
 	}
-	return audit(ctx, tx, Actor{Name: "clock", Role: RoleSystem, From: "clock"}, at, "forget unconfirmed", c.SubscriberID, "")
+	return auditDrop(ctx, tx, clock(), at, "forget unconfirmed", c.SubscriberID, "", dropped)
 }
 
 // backToBefore takes a known contact off the lists that it never confirmed:

@@ -95,12 +95,12 @@ func TestOutboxActs(t *testing.T) {
 				if why := d.WhyLetter(anna, act, l); (why == "") != (want[i] != "–") {
 					t.Errorf("said before: %q", why)
 				}
-				rows, err := d.Audit(t.Context(), anna, 0, 0, 100)
+				rows, err := d.Audit(t.Context(), anna, AuditFilter{}, 0, 100)
 				d.must(err)
 				if got := d.act(anna, act, id); got != want[i] {
 					t.Errorf("%s, %s: %s, want %s", state, act, got, want[i])
 				}
-				after, err := d.Audit(t.Context(), anna, 0, 0, 100)
+				after, err := d.Audit(t.Context(), anna, AuditFilter{}, 0, 100)
 				d.must(err)
 				if done := want[i] != "–"; (len(after) == len(rows)+1) != done || done && (after[0].Act != act+" letter" || *after[0].SubscriberID != l.SubscriberID) {
 					t.Errorf("audit: %+v", after[0])

@@ -403,7 +403,7 @@ func TestRoles(t *testing.T) {
 		try("unsubscribe", err)
 		_, err = d.Export(t.Context(), a, "999", nil, "json", "")
 		try("export", err)
-		_, err = d.Audit(t.Context(), a, 0, 0, 10)
+		_, err = d.Audit(t.Context(), a, AuditFilter{}, 0, 10)
 		try("audit", err)
 		if got := strings.Join(can, " "); got != want {
 			t.Errorf("%q may %q, want %q", role, got, want)

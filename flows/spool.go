@@ -2,6 +2,7 @@ package flows
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"regexp"
 	"strings"
@@ -184,7 +185,8 @@ func (sp *Spool) writeOne(ctx context.Context, tx *store.Tx, l store.Letter, v m
 		err = tx.DeferLetter(ctx, l, store.At(v.Retry))
 	case mta.Delivered:
 		a.State = store.LetterDelivered
-		err = handedOver(ctx, tx, l, e, v)
+		handed := store.Handed{At: a.At, Server: a.Host, Reply: a.Reply, Digest: hex.EncodeToString(v.Digest[:])}
+		err = handedOver(ctx, tx, l, e, handed)
 	default:
 		a.State = store.LetterRefused
 	}
@@ -247,9 +249,13 @@ func withoutDomain(to string) func(words string) string {
 	}
 }
 
-// handedOver writes the evidence that a confirmation mail left. Beside a
-// tombstone nothing is written: it keeps its three acts only.
-func handedOver(ctx context.Context, tx *store.Tx, l store.Letter, e store.Envelope, v mta.Verdict) error {
+// handedOver writes the evidence that a confirmation mail left, and notes it
+// for the confirmation, whose evidence outlives the mail's. Beside a tombstone
+// the note is all: it keeps its three acts only.
+func handedOver(ctx context.Context, tx *store.Tx, l store.Letter, e store.Envelope, handed store.Handed) error {
+	if err := tx.NoteHanded(ctx, l.SubscriberID, e.MessageID, handed); err != nil {
+		return err
+	}
 	c, err := tx.Contact(ctx, l.SubscriberID)
 	if errors.Is(err, ErrNotFound) || (err == nil && c.Permission == Deleted) {
 		return nil
@@ -265,7 +271,7 @@ func handedOver(ctx context.Context, tx *store.Tx, l store.Letter, e store.Envel
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return err
 	}
-	if err := tx.AddEvidence(ctx, key, c, store.LetterSent, store.At(v.At), store.EvidenceAct{MessageID: e.MessageID, List: list.Name, Note: v.Reply}); err != nil {
+	if err := tx.AddEvidence(ctx, key, c, store.LetterSent, handed.At, store.EvidenceAct{MessageID: e.MessageID, List: list.Name, Handed: handed}); err != nil {
 		return err
 	}
 	return tx.SaveContact(ctx, c)

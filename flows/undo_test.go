@@ -54,7 +54,7 @@ func TestUndo(t *testing.T) {
 			if acts[n-1].Kind != store.Restoration || acts[n-1].At != store.At(d.time) {
 				t.Errorf("the last evidence is %s", acts[n-1].Kind)
 			}
-			rows, err := d.Audit(ctx, anna, 0, 0, 2)
+			rows, err := d.Audit(ctx, anna, AuditFilter{}, 0, 2)
 			if d.must(err); rows[0].Act != "undo unsubscribe" || rows[1].Act != "unsubscribe" {
 				t.Errorf("the audit says %+v", rows)
 			}

@@ -69,6 +69,8 @@ type Verdict struct {
 	// TLS is the protocol version used, such as "TLS 1.3"; empty in clear.
 	TLS string
 	At  time.Time
+	// Digest is the SHA-256 of the message as it was handed on, its signatures included.
+	Digest [32]byte
 	// Retry is when to try again; zero unless deferred or postponed.
 	Retry time.Time
 	// Transcript is the masked conversation, one line an element; empty when nothing was said.

@@ -3,6 +3,7 @@ package mta
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"errors"
 	"log/slog"
 	mrand "math/rand/v2"
@@ -224,8 +225,10 @@ func (s *Sender) keepLeases(f *flight) {
 func (s *Sender) carry(ctx context.Context, l Letter) {
 	try, cancel := context.WithTimeout(ctx, attempt)
 	defer cancel()
+	var digest [sha256.Size]byte
 	mark := func(v Verdict) {
 		v = s.schedule(l, v)
+		v.Digest = digest
 		s.mark(ctx, l.ID, v)
 		s.log.Info("letter tried", "letter", l.ID, "attempt", l.Attempts, "state", string(v.State),
 			"code", v.Code, "enhanced", v.Enhanced, "tls", v.TLS)
@@ -233,6 +236,7 @@ func (s *Sender) carry(ctx context.Context, l Letter) {
 	s.signing <- struct{}{}
 	signed, err := s.sign(l)
 	<-s.signing
+	digest = sha256.Sum256(signed.Data)
 	if err != nil {
 		s.log.Error("signing a letter failed", "letter", l.ID, "err", err)
 		v := Verdict{State: Deferred, Enhanced: "4.7.0", Reply: "the letter can't be signed: see the DKIM keys"}

@@ -5,6 +5,9 @@ import (
 	"crypto/sha256"
 	"database/sql"
 	"encoding/hex"
+	"strconv"
+
+	"kartotek/store/ledger"
 )
 
 // Kind is the kind of an act of consent or its withdrawal.
@@ -34,6 +37,22 @@ var kindNames = map[Kind]string{
 // String is the word of the time line.
 func (k Kind) String() string { return kindNames[k] }
 
+// recordNames are what a kind is called in the records that the log commits
+// to: once written, never changed.
+var recordNames = map[Kind]string{
+	SignedUp: "sign_up", Confirmation: "confirm", Erasure: "erase", LetterSent: "confirmation_mail",
+	Withdrawal: "unsubscribe", Resubscription: "resubscribe", Addition: "import",
+	Freezing: "freeze", Unfreezing: "unfreeze", Correction: "correct",
+}
+
+// RecordName is what the kind is called in records.
+func (k Kind) RecordName() string {
+	if name, ok := recordNames[k]; ok {
+		return name
+	}
+	return "kind_" + strconv.Itoa(int(k))
+}
+
 // EvidenceAct is the sealed part of an act.
 type EvidenceAct struct {
 	IP        string `json:"ip,omitempty"`
@@ -43,6 +62,18 @@ type EvidenceAct struct {
 	List      string `json:"list,omitempty"`
 	By        string `json:"by,omitempty"`   // staff, "contact" or "import"
 	Note      string `json:"note,omitempty"` // how the person asked, why it was done
+	Handed    Handed `json:"handed,omitzero"`
+	// Kept, of an erasure, numbers the acts whose evidence stays; the others' went with it.
+	Kept []int64 `json:"kept,omitempty"`
+}
+
+// Handed tells how the confirmation mail of an act was handed over; zero when
+// that is not known.
+type Handed struct {
+	At     Micros `json:"at,omitempty"`
+	Server string `json:"server,omitempty"` // that took it
+	Reply  string `json:"reply,omitempty"`  // its last words
+	Digest string `json:"digest,omitempty"` // hex of the message's SHA-256
 }
 
 // Evidence is one act: when and what in plain, the rest sealed under the address.
@@ -52,30 +83,79 @@ type Evidence struct {
 	Kind         Kind
 	At           Micros
 	Sealed       []byte
+	Leaf         LeafPlace
 	Act          EvidenceAct // after Open, and for AddEvidence
+	Salt         ledger.Salt // likewise
+
+	leaf []byte // in the log, for InsertEvidence
+}
+
+// Record is the act's canonical record, which the log commits to; address is
+// the one that the act is of. docs/proof.md describes it.
+func (e *Evidence) Record(address Address) []byte {
+	a := &e.Act
+	var o ledger.Object
+	o.Text("act", e.Kind.RecordName())
+	o.Text("address", address.canonical)
+	o.Text("at", e.At.record())
+	o.Text("by", a.By)
+	o.Text("handed_over_at", a.Handed.At.record())
+	o.Text("ip", a.IP)
+	o.Ints("kept", a.Kept)
+	o.Text("list", a.List)
+	o.Text("mail_sha256", a.Handed.Digest)
+	o.Text("message_id", a.MessageID)
+	o.Text("note", a.Note)
+	o.Text("notice_sha256", a.Notice)
+	o.Int("number", e.N)
+	o.Text("server", a.Handed.Server)
+	o.Text("server_reply", a.Handed.Reply)
+	o.Int("subscriber_id", e.SubscriberID)
+	o.Text("type", "evidence")
+	o.Text("user_agent", a.UserAgent)
+	return o.Bytes()
+}
+
+// record writes a time as records have it; "" for none.
+func (m Micros) record() string {
+	if m == 0 {
+		return ""
+	}
+	return m.Time().Format(ledger.TimeForm)
 }
 
 // Prepare numbers and seals an act of a card, before or in a transaction.
 func (k EvidenceKey) Prepare(c *Contact, kind Kind, at Micros, act EvidenceAct) (*Evidence, error) {
 	c.Acts++
-	e := &Evidence{SubscriberID: c.SubscriberID, N: c.Acts, Kind: kind, At: at, Act: act}
+	e := &Evidence{SubscriberID: c.SubscriberID, N: c.Acts, Kind: kind, At: at, Act: act, Salt: ledger.NewSalt()}
 	var err error
-	e.Sealed, err = k.seal(e)
-	return e, err
+	if e.Sealed, err = k.seal(e); err != nil {
+		return nil, err
+	}
+	e.leaf = ledger.Evidence(ledger.Commit(e.Salt, e.Record(k.address)), e.SealedDigest())
+	return e, nil
 }
 
-// InsertEvidence appends a prepared act.
+// SealedDigest is the digest of the row as it lies sealed.
+func (e *Evidence) SealedDigest() ledger.Digest {
+	return ledger.Sealed(e.SubscriberID, e.N, int64(e.Kind), int64(e.At), e.Sealed)
+}
+
+// InsertEvidence appends a prepared act, and its leaf to the log.
 func (tx *Tx) InsertEvidence(ctx context.Context, e *Evidence) error {
 	return tx.InsertEvidences(ctx, []*Evidence{e})
 }
 
 // InsertEvidences appends prepared acts, with few statements.
-func (tx *Tx) InsertEvidences(ctx context.Context, es []*Evidence) error {
+func (tx *Tx) InsertEvidences(ctx context.Context, es []*Evidence) (err error) {
 	rows := make([][]any, len(es))
 	for i, e := range es {
-		rows[i] = []any{e.SubscriberID, e.N, e.Kind, e.At, e.Sealed}
+		if e.Leaf, err = tx.appendLeaf(ctx, e.leaf); err != nil {
+			return err
+		}
+		rows[i] = []any{e.SubscriberID, e.N, e.Kind, e.At, e.Sealed, e.Leaf.Batch, e.Leaf.Place}
 	}
-	return tx.insertAll(ctx, `INSERT INTO evidence (subscriber_id, n, kind, at, sealed)`, rows)
+	return tx.insertAll(ctx, `INSERT INTO evidence (subscriber_id, n, kind, at, sealed, batch_id, place)`, rows)
 }
 
 // AddEvidence appends an act to a card. The caller saves the contact after it:
@@ -94,13 +174,15 @@ func (q queries) EvidenceOf(ctx context.Context, id int64) ([]*Evidence, error) 
 	err := q.each(ctx, func(rows *sql.Rows) error {
 		e := &Evidence{SubscriberID: id}
 		out = append(out, e)
-		return rows.Scan(&e.N, &e.Kind, &e.At, &e.Sealed)
-	}, `SELECT n, kind, at, sealed FROM evidence WHERE subscriber_id = ? ORDER BY n`, id)
+		return rows.Scan(&e.N, &e.Kind, &e.At, &e.Sealed, &e.Leaf.Batch, &e.Leaf.Place)
+	}, `SELECT n, kind, at, sealed, batch_id, place FROM evidence WHERE subscriber_id = ? ORDER BY n`, id)
 	return out, err
 }
 
-// KeepEvidence removes all acts of a card but those numbered.
-func (tx *Tx) KeepEvidence(ctx context.Context, id int64, keep ...int64) error {
+// KeepEvidence removes all acts of a card but those numbered, and tells how
+// many went: the audit row of what removed them has to say so, or the log
+// misses them. Their leaves stay, and say nothing without the salts.
+func (tx *Tx) KeepEvidence(ctx context.Context, id int64, keep ...int64) (int64, error) {
 	args := []any{id}
 	for _, n := range keep {
 		args = append(args, n)
@@ -108,8 +190,7 @@ func (tx *Tx) KeepEvidence(ctx context.Context, id int64, keep ...int64) error {
 	for len(args) < 4 {
 		args = append(args, int64(0))
 	}
-	_, err := tx.exec(ctx, `DELETE FROM evidence WHERE subscriber_id = ? AND n NOT IN (?, ?, ?)`, args...)
-	return err
+	return tx.exec(ctx, `DELETE FROM evidence WHERE subscriber_id = ? AND n NOT IN (?, ?, ?)`, args...)
 }
 
 // AddNotice keeps a consent text once, and returns what evidence names it by.

@@ -16,6 +16,8 @@ import (
 	"github.com/tink-crypto/tink-go/v2/aead"
 	"github.com/tink-crypto/tink-go/v2/insecurecleartextkeyset"
 	"github.com/tink-crypto/tink-go/v2/keyset"
+
+	"kartotek/store/ledger"
 )
 
 // keyFile is the key file's JSON. Fields that this version doesn't know stay
@@ -219,7 +221,14 @@ func newKeyFile() (*keyFile, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &keyFile{Word: keyFileWord, Created: time.Now().UTC().Truncate(time.Second), Peppers: []string{hex.EncodeToString(pepper)}}
+	log, err := ledger.NewKey()
+	if err != nil {
+		return nil, err
+	}
+	f := &keyFile{
+		Word: keyFileWord, Created: time.Now().UTC().Truncate(time.Second), Peppers: []string{hex.EncodeToString(pepper)},
+		Named: map[string][]byte{logKeyName: []byte(log)}, // copies of the file must hold the same one
+	}
 	return f, f.setKeyset(handle)
 }
 

@@ -17,6 +17,8 @@ import (
 	"github.com/tink-crypto/tink-go/v2/aead"
 	"github.com/tink-crypto/tink-go/v2/keyset"
 	"github.com/tink-crypto/tink-go/v2/tink"
+
+	"kartotek/store/ledger"
 )
 
 // Keys are the two secrets of a store, read from its key file: the pepper,
@@ -27,6 +29,7 @@ type Keys struct {
 	path string
 	mu   sync.Mutex // held while the file is read again
 	now  atomic.Pointer[secrets]
+	log  *ledger.Key // set by Open
 }
 
 // secrets are a key file as it was read once.
@@ -249,3 +252,23 @@ func (k *Keys) fileKey() ([]byte, error) {
 // checkValue tells the key file of a store from others', without telling
 // anything of it: an embedded store does without, since it doesn't open.
 func (k *Keys) checkValue() string { return hex.EncodeToString(k.mac("key check\x00")) }
+
+// logKeyName is what the key that signs the log is called in the key file.
+const logKeyName = "log"
+
+// openLog reads the key that signs the log. A key file from before there was a
+// log gets one.
+func (k *Keys) openLog() error {
+	secret, err := k.NamedOrNew(logKeyName, func() ([]byte, error) {
+		fresh, err := ledger.NewKey()
+		return []byte(fresh), err
+	})
+	if err != nil {
+		return err
+	}
+	k.log, err = ledger.ParseKey(string(secret))
+	return err
+}
+
+// Log is the key that signs the log.
+func (k *Keys) Log() *ledger.Key { return k.log }

@@ -84,6 +84,8 @@ CREATE TABLE IF NOT EXISTS evidence (
   kind SMALLINT NOT NULL,
   at BIGINT NOT NULL,
   sealed BLOB,
+  batch_id BIGINT NOT NULL,
+  place BIGINT NOT NULL,
   PRIMARY KEY (subscriber_id, n)
 ) {{clustered}};
 
@@ -95,10 +97,60 @@ CREATE TABLE IF NOT EXISTS audit (
   door VARCHAR(64) NOT NULL,
   act VARCHAR(32) NOT NULL,
   subscriber_id BIGINT NOT NULL DEFAULT 0,
-  why TEXT NOT NULL
+  why TEXT NOT NULL,
+  dropped BIGINT NOT NULL DEFAULT 0,
+  salt VARBINARY(32) NOT NULL,
+  batch_id BIGINT NOT NULL,
+  place BIGINT NOT NULL
 );
 
-CREATE INDEX audit_contact ON audit (subscriber_id, audit_id);
+CREATE INDEX audit_time ON audit (at, audit_id);
+
+CREATE INDEX audit_contact ON audit (subscriber_id, at, audit_id);
+
+CREATE INDEX audit_actor ON audit (actor, at, audit_id);
+
+CREATE INDEX audit_act ON audit (act, at, audit_id);
+
+CREATE TABLE IF NOT EXISTS batches (
+  batch_id {{id}},
+  leaves MEDIUMBLOB NOT NULL,
+  mac VARBINARY(16) NOT NULL
+);
+
+CREATE TABLE IF NOT EXISTS unplaced (
+  batch_id {{id}}
+);
+
+CREATE TABLE IF NOT EXISTS placed (
+  first_leaf {{id}},
+  batch_id BIGINT NOT NULL,
+  n BIGINT NOT NULL,
+  mac VARBINARY(16) NOT NULL
+);
+
+CREATE UNIQUE INDEX placed_batch ON placed (batch_id);
+
+CREATE TABLE IF NOT EXISTS subtrees (
+  level SMALLINT NOT NULL,
+  number BIGINT NOT NULL,
+  hashes BLOB NOT NULL,
+  PRIMARY KEY (level, number)
+) {{clustered}};
+
+CREATE TABLE IF NOT EXISTS log_head (
+  one {{id}},
+  size BIGINT NOT NULL,
+  frontier BLOB NOT NULL,
+  mac VARBINARY(16) NOT NULL,
+  owner VARCHAR(32) NOT NULL,
+  until BIGINT NOT NULL
+);
+
+CREATE TABLE IF NOT EXISTS checkpoints (
+  size {{id}},
+  note VARCHAR(600) NOT NULL
+);
 
 CREATE TABLE IF NOT EXISTS tokens (
   token_hash VARBINARY(32) NOT NULL PRIMARY KEY,

@@ -9,6 +9,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+
+	"kartotek/store/ledger"
 )
 
 // ErrSealed: sealed data does not open with this key, address or place.
@@ -68,7 +70,10 @@ func (k *Keys) openBytes(kind string, id int64, sealed []byte) ([]byte, error) {
 // EvidenceKey opens and seals the evidence of one address. It is derived from
 // the pepper and the address, so neither the database nor the AEAD keyset
 // opens a tombstone's evidence: somebody has to know the address.
-type EvidenceKey struct{ gcm cipher.AEAD }
+type EvidenceKey struct {
+	gcm     cipher.AEAD
+	address Address
+}
 
 // EvidenceKey derives the key: HKDF-SHA-256 (RFC 5869) over the pepper with
 // the canonical address as its info.
@@ -85,7 +90,7 @@ func (k *Keys) EvidenceKey(a Address) (EvidenceKey, error) {
 	if err != nil {
 		return EvidenceKey{}, fmt.Errorf("deriving an evidence key: %w", err)
 	}
-	return EvidenceKey{gcm}, nil
+	return EvidenceKey{gcm, a}, nil
 }
 
 // evidencePlace binds an act to its card, order, kind and time.
@@ -102,16 +107,17 @@ func (k EvidenceKey) seal(e *Evidence) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sealing evidence: %w", err)
 	}
-	return k.gcm.Seal(nil, nil, plain, evidencePlace(e)), nil
+	return k.gcm.Seal(nil, nil, append(e.Salt[:], plain...), evidencePlace(e)), nil
 }
 
-// Open fills e.Act; ErrSealed when the evidence is another address's.
+// Open fills e.Act and e.Salt; ErrSealed when the evidence is another address's.
 func (k EvidenceKey) Open(e *Evidence) error {
 	plain, err := k.gcm.Open(nil, nil, e.Sealed, evidencePlace(e))
-	if err != nil {
+	if err != nil || len(plain) < len(e.Salt) {
 		return ErrSealed
 	}
-	if err := json.Unmarshal(plain, &e.Act); err != nil {
+	e.Salt = ledger.Salt(plain[:len(e.Salt)])
+	if err := json.Unmarshal(plain[len(e.Salt):], &e.Act); err != nil {
 		return ErrSealed
 	}
 	return nil

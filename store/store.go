@@ -60,7 +60,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	}
 	s := &Store{queries: e.reader(), NewKeys: created, engine: e, now: time.Now}
 	s.keys = keys
-	if err := s.checkProbe(ctx); err != nil {
+	if err := errors.Join(s.checkProbe(ctx), keys.openLog()); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
@@ -101,6 +101,9 @@ type Tx struct {
 	engine engine
 	deltas map[string]int64 // what the counters change by
 	day    Day              // under which the changes are counted
+	batch  int64            // of the leaves; 0 until there is one
+	leaves []byte           // of the log
+	nleaf  int64
 }
 
 // InTx runs fn in one write transaction, all or nothing. It starts again when
@@ -112,6 +115,9 @@ func (s *Store) InTx(ctx context.Context, fn func(*Tx) error) error {
 		q.keys = s.keys
 		tx := &Tx{queries: q, engine: s.engine, deltas: map[string]int64{}, day: DayOf(s.now())}
 		if err := fn(tx); err != nil {
+			return err
+		}
+		if err := tx.flushLeaves(ctx); err != nil {
 			return err
 		}
 		return tx.flushCounters(ctx)

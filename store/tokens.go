@@ -29,6 +29,7 @@ type TokenData struct {
 	By          string `json:"by,omitempty"`
 	IP          string `json:"ip,omitempty"` // of the web form that asked
 	UserAgent   string `json:"user_agent,omitempty"`
+	Handed      Handed `json:"handed,omitzero"` // how the letter with the link was handed over
 }
 
 // Token is what a link in a mail carries. The store keeps its SHA-256 only.
@@ -89,7 +90,7 @@ func (q queries) Token(ctx context.Context, secret string, purpose Purpose) (*To
 // address in it goes at once.
 func (tx *Tx) UseToken(ctx context.Context, t *Token, at Micros) error {
 	kept := t.Data
-	kept.Address, kept.Asked, kept.IP, kept.UserAgent = "", "", "", ""
+	kept.Address, kept.Asked, kept.IP, kept.UserAgent, kept.Handed = "", "", "", "", Handed{}
 	sealed, err := tx.keys.seal(sealToken, sealPlace(t.Hash), kept)
 	if err != nil {
 		return err
@@ -98,6 +99,42 @@ func (tx *Tx) UseToken(ctx context.Context, t *Token, at Micros) error {
 		tx.add(CountGiven, 1)
 	}
 	return tx.one(ctx, `UPDATE tokens SET used_at = ?, sealed = ? WHERE token_hash = ? AND used_at = 0`, at, sealed, t.Hash)
+}
+
+// NoteHanded notes on the confirmation that a letter asks for how the letter
+// was handed over; one that is gone or used is left alone.
+func (tx *Tx) NoteHanded(ctx context.Context, id int64, messageID string, h Handed) error {
+	type waiting struct {
+		hash, sealed []byte
+	}
+	var all []waiting
+	err := tx.each(ctx, func(rows *sql.Rows) error {
+		var w waiting
+		err := rows.Scan(&w.hash, &w.sealed)
+		all = append(all, w)
+		return err
+	}, `SELECT token_hash, sealed FROM tokens WHERE subscriber_id = ? AND purpose = ? AND used_at = 0`, id, ForConfirm)
+	if err != nil {
+		return err
+	}
+	for _, w := range all {
+		var data TokenData
+		if err := tx.keys.open(sealToken, sealPlace(w.hash), w.sealed, &data); err != nil {
+			return err
+		}
+		if data.MessageID != messageID {
+			continue
+		}
+		data.Handed = h
+		sealed, err := tx.keys.seal(sealToken, sealPlace(w.hash), data)
+		if err != nil {
+			return err
+		}
+		if err := tx.one(ctx, `UPDATE tokens SET sealed = ? WHERE token_hash = ? AND used_at = 0`, sealed, w.hash); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // WaitingUntil tells until when a confirmation of the card is waited for; 0 when none is.

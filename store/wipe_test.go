@@ -133,7 +133,8 @@ func TestErasedBytesAreGone(t *testing.T) {
 			return err
 		}
 		*c = c.Tombstone(1)
-		return errors.Join(tx.KeepEvidence(ctx, id), tx.SaveContact(ctx, c))
+		_, err = tx.KeepEvidence(ctx, id)
+		return errors.Join(err, tx.SaveContact(ctx, c))
 	})
 	if wiped, err := s.Wipe(ctx, 10*time.Second); err != nil || !wiped {
 		t.Fatalf("wiped: %v, %v", wiped, err)

@@ -1,0 +1,112 @@
+package ledger
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+
+	"golang.org/x/mod/sumdb/tlog"
+)
+
+// Salt makes a commitment say nothing to whoever doesn't hold it: 32 random bytes.
+type Salt [32]byte
+
+// NewSalt makes one.
+func NewSalt() (s Salt) {
+	rand.Read(s[:])
+	return s
+}
+
+// Digest is a SHA-256.
+type Digest [32]byte
+
+// The words that keep hashes of one use apart from those of any other; each
+// names the version of its form.
+const (
+	commitWord = "kartotek commitment 1\n"
+	sealedWord = "kartotek sealed 1\n"
+)
+
+// Commit is the commitment to an act: SHA-256 over a word, the salt and the
+// canonical record. It binds whoever published it, and tells nothing.
+func Commit(s Salt, record []byte) Digest {
+	b := make([]byte, 0, len(commitWord)+len(s)+len(record))
+	b = append(append(append(b, commitWord...), s[:]...), record...)
+	return sha256.Sum256(b)
+}
+
+// Sealed is the digest of an act as it lies sealed in its row, so that a row
+// can be checked by somebody who can't open it.
+func Sealed(subscriberID, number, kind, at int64, sealed []byte) Digest {
+	b := make([]byte, 0, len(sealedWord)+32+len(sealed))
+	b = append(b, sealedWord...)
+	for _, v := range [...]int64{subscriberID, number, kind, at} {
+		b = binary.BigEndian.AppendUint64(b, uint64(v))
+	}
+	return sha256.Sum256(append(b, sealed...))
+}
+
+// The kinds of leaves: their first byte, which is also the version of their form.
+const (
+	KindEvidence = 1
+	KindAudit    = 2
+)
+
+const (
+	evidenceSize = 1 + 32 + 32
+	auditSize    = 1 + 8 + 32
+)
+
+// Evidence is the leaf of an act of consent or its withdrawal, 65 bytes: the
+// kind, the commitment, and the digest of the sealed row.
+func Evidence(commitment, sealed Digest) []byte {
+	b := make([]byte, 0, evidenceSize)
+	return append(append(append(b, KindEvidence), commitment[:]...), sealed[:]...)
+}
+
+// Audit is the leaf of a row of the audit, 41 bytes: the kind, the row's
+// number, which names nobody, and the commitment.
+func Audit(number int64, commitment Digest) []byte {
+	b := append(make([]byte, 0, auditSize), KindAudit)
+	return append(binary.BigEndian.AppendUint64(b, uint64(number)), commitment[:]...)
+}
+
+// ErrLeaves: a batch of leaves is none.
+var ErrLeaves = errors.New("a batch of the log is damaged")
+
+// Leaves takes the leaves of a batch apart, which stand in it one after the other.
+func Leaves(batch []byte) ([][]byte, error) {
+	out := make([][]byte, 0, len(batch)/auditSize+1)
+	for len(batch) > 0 {
+		size := auditSize
+		switch batch[0] {
+		case KindEvidence:
+			size = evidenceSize
+		case KindAudit:
+		default:
+			return nil, ErrLeaves
+		}
+		if len(batch) < size {
+			return nil, ErrLeaves
+		}
+		out = append(out, batch[:size:size])
+		batch = batch[size:]
+	}
+	return out, nil
+}
+
+// AuditNumber is the number of the audit row that a leaf is of; 0 when it is
+// of something else.
+func AuditNumber(leaf []byte) int64 {
+	if len(leaf) != auditSize || leaf[0] != KindAudit {
+		return 0
+	}
+	return int64(binary.BigEndian.Uint64(leaf[1:]))
+}
+
+// SealedOf is the digest of the sealed row in a leaf of evidence.
+func SealedOf(leaf []byte) []byte { return leaf[1+32:] }
+
+// Hash is a leaf's place in the tree (RFC 9162 section 2.1.1).
+func Hash(leaf []byte) tlog.Hash { return tlog.RecordHash(leaf) }
