@@ -10,6 +10,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/ncruces/go-sqlite3"
 	"github.com/ncruces/go-sqlite3/driver"
@@ -17,6 +18,7 @@ import (
 
 	"kartotek/flows"
 	"kartotek/store"
+	"kartotek/store/mariadb"
 )
 
 // The pragmas of the store's own connections (store/sqlite.go).
@@ -25,12 +27,41 @@ const (
 	writePragmas = "PRAGMA temp_store=MEMORY; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA secure_delete=ON; PRAGMA cache_size=-32000; PRAGMA wal_autocheckpoint=4000"
 )
 
-func dbPath(dir string) string   { return filepath.Join(dir, "kartotek.db") }
-func keysPath(dir string) string { return filepath.Join(dir, "keys.json") }
+// place is where a store of the bench lies.
+type place struct{ URL, Keys string }
 
-// openBare opens the database of a directory by the driver alone.
-func openBare(dir, pragmas string) (*sql.DB, error) {
-	data, err := os.ReadFile(keysPath(dir))
+func (p place) onServer() bool { return strings.HasPrefix(p.URL, "mysql://") }
+
+// dir is the directory of an embedded store, and of the keys of any.
+func (p place) dir() string { return filepath.Dir(p.Keys) }
+
+func dbPath(dir string) string { return filepath.Join(dir, "kartotek.db") }
+
+// embedded is the place of an embedded store in a directory.
+func embedded(dir string) place {
+	return place{URL: "sqlite:" + dbPath(dir), Keys: filepath.Join(dir, "keys.json")}
+}
+
+// openBare opens the database of a place by the driver alone.
+func openBare(p place, pragmas string) (*sql.DB, error) {
+	open := bareSQLite
+	if p.onServer() {
+		open = bareMariaDB
+	}
+	db, err := open(p, pragmas)
+	if err == nil {
+		db.SetMaxOpenConns(1)
+	}
+	return db, err
+}
+
+func bareMariaDB(p place, _ string) (*sql.DB, error) {
+	server, database, _ := strings.Cut(strings.TrimPrefix(p.URL, "mysql://"), "/")
+	return sql.Open("mysql", mariadb.DSN(server, database))
+}
+
+func bareSQLite(p place, pragmas string) (*sql.DB, error) {
+	data, err := os.ReadFile(p.Keys)
 	if err != nil {
 		return nil, err
 	}
@@ -48,19 +79,14 @@ func openBare(dir, pragmas string) (*sql.DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	db, err := driver.Open("file:"+dbPath(dir)+"?vfs=adiantum", func(c *sqlite3.Conn) error {
+	return driver.Open("file:"+dbPath(p.dir())+"?vfs=adiantum", func(c *sqlite3.Conn) error {
 		return c.Exec("PRAGMA hexkey='" + hex.EncodeToString(key) + "'; PRAGMA busy_timeout=30000; " + pragmas)
 	})
-	if err != nil {
-		return nil, err
-	}
-	db.SetMaxOpenConns(1)
-	return db, nil
 }
 
-// openStore opens the store of a directory, with the flows on it.
-func openStore(ctx context.Context, dir string) (*store.Store, *flows.Service, error) {
-	s, err := store.Open(ctx, store.Options{URL: "sqlite:" + dbPath(dir), Keys: keysPath(dir)})
+// openStore opens the store of a place, with the flows on it.
+func openStore(ctx context.Context, p place) (*store.Store, *flows.Service, error) {
+	s, err := store.Open(ctx, store.Options{URL: p.URL, Keys: p.Keys, Files: p.dir(), Migrate: true})
 	if err != nil {
 		return nil, nil, err
 	}

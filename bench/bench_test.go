@@ -6,6 +6,8 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"kartotek/store/mariadb"
 )
 
 // TestMain lets the test binary be the child that jobs run in.
@@ -25,8 +27,13 @@ func TestMain(m *testing.M) {
 func TestTable(t *testing.T) {
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
 	var out, log bytes.Buffer
-	if err := run(t.Context(), []string{"-n", "2000", "-only", "import,find,browse,wait"}, &out, &log); err != nil {
+	if err := run(t.Context(), []string{"-n", "2000", "-on", sqlite, "-only", "import,find,browse,wait"}, &out, &log); err != nil {
 		t.Fatalf("%v\n%s", err, log.String())
+	}
+	if mariadb.Installed() == nil {
+		if err := run(t.Context(), []string{"-n", "1000", "-on", mariaDB, "-only", "import,find"}, &out, &log); err != nil {
+			t.Fatalf("%v\n%s", err, log.String())
+		}
 	}
 	for _, want := range []string{
 		"import with sealing, 2000 rows", "peak memory", "search by address in 2000",

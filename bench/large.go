@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"kartotek/flows"
@@ -36,37 +37,41 @@ func (b *bench) csvFile(n int, seed uint64) (string, error) {
 	return path, os.Rename(f.Name(), path)
 }
 
-// large is the directory of the large store; it is made when it isn't there.
-func (b *bench) large(ctx context.Context) (string, error) {
-	dir, err := b.largeDir(ctx)
+// large is the place of the large store; it is made when it isn't there.
+func (b *bench) large(ctx context.Context) (place, error) {
+	p, err := b.largePlace(ctx)
 	if err != nil {
-		return "", err
+		return p, err
 	}
-	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
-		return dir, err
+	if _, err := os.Stat(p.dir()); !errors.Is(err, fs.ErrNotExist) {
+		return p, err
 	}
-	fresh := filepath.Join(b.tmp, "large")
+	fresh, err := b.fresh(ctx, "large")
+	if err != nil {
+		return p, err
+	}
 	b.tell("making the store of %d contacts; it is kept for the next run", b.n)
 	if err := b.importInto(ctx, fresh, b.n); err != nil {
-		return "", err
+		return p, err
 	}
-	return dir, b.keep(ctx, fresh, dir)
+	return p, errors.Join(b.keep(ctx, fresh, p), b.drop(ctx, fresh))
 }
 
-// largeDir names the large store by the schema of what is large in it and by
-// what is in it, so that another makes a new one; the rest is brought up to date when it is opened.
-func (b *bench) largeDir(ctx context.Context) (string, error) {
-	probe := filepath.Join(b.tmp, "probe")
+// largePlace names the large store by the schema of what is large in it and by
+// what is in it, so that another makes a new one; the rest is brought up to
+// date when it is opened. Its directory is there when it is whole.
+func (b *bench) largePlace(ctx context.Context) (place, error) {
+	probe := embedded(filepath.Join(b.tmp, "probe"))
 	s, _, err := openStore(ctx, probe)
 	if err != nil {
-		return "", err
+		return probe, err
 	}
 	if err := errors.Join(s.Close()); err != nil {
-		return "", err
+		return probe, err
 	}
 	db, err := openBare(probe, readPragmas)
 	if err != nil {
-		return "", err
+		return probe, err
 	}
 	defer db.Close()
 	h := sha256.New()
@@ -77,7 +82,13 @@ func (b *bench) largeDir(ctx context.Context) (string, error) {
 		fmt.Fprintln(h, text)
 		return err
 	})
-	return filepath.Join(b.dir, fmt.Sprintf("store-%d-%s", b.n, hex.EncodeToString(h.Sum(nil))[:12])), err
+	name := fmt.Sprintf("%d-%s", b.n, hex.EncodeToString(h.Sum(nil))[:12])
+	if b.engine == sqlite {
+		return embedded(filepath.Join(b.dir, "store-"+name)), err
+	}
+	p := embedded(filepath.Join(b.dir, "keys-"+name))
+	p.URL = b.url("large_" + strings.ReplaceAll(name, "-", "_"))
+	return p, err
 }
 
 func each(ctx context.Context, db *sql.DB, query string, scan func(*sql.Rows) error) error {
@@ -96,7 +107,7 @@ func each(ctx context.Context, db *sql.DB, query string, scan func(*sql.Rows) er
 
 // keep makes an imported store the large one: with lists of several sizes,
 // permissions and a rare source, as years of use would leave it.
-func (b *bench) keep(ctx context.Context, fresh, dir string) error {
+func (b *bench) keep(ctx context.Context, fresh, large place) error {
 	s, desk, err := openStore(ctx, fresh)
 	if err != nil {
 		return err
@@ -112,7 +123,12 @@ func (b *bench) keep(ctx context.Context, fresh, dir string) error {
 	if err := spread(ctx, fresh); err != nil {
 		return err
 	}
-	return os.Rename(fresh, dir)
+	if fresh.onServer() {
+		if err := b.moveTables(ctx, databaseOf(fresh), databaseOf(large)); err != nil {
+			return err
+		}
+	}
+	return os.Rename(fresh.dir(), large.dir())
 }
 
 // importList is the list that everybody is imported onto; one in each of the
@@ -131,8 +147,8 @@ const rareSource = "Resubscribed"
 // keeps what a transaction changes in its own memory, which has an end.
 const spreadStep = 20_000
 
-func spread(ctx context.Context, dir string) error {
-	db, err := openBare(dir, writePragmas)
+func spread(ctx context.Context, p place) error {
+	db, err := openBare(p, writePragmas)
 	if err != nil {
 		return err
 	}
@@ -148,9 +164,9 @@ func spread(ctx context.Context, dir string) error {
 	}
 	const counter = `INSERT INTO counters (name, shard, n) SELECT `
 	return inTx(ctx, db, `DELETE FROM days`, `DELETE FROM counters`,
-		counter+`'permission/' || CASE permission WHEN 1 THEN 'pending' WHEN 2 THEN 'confirmed' ELSE 'unsubscribed' END, 0, COUNT(*) FROM contacts GROUP BY permission`,
-		counter+`'source/' || source, 0, COUNT(*) FROM contacts GROUP BY source`,
-		counter+`'list/' || list_id || CASE status WHEN 1 THEN '/pending' WHEN 2 THEN '/subscribed' ELSE '/unsubscribed' END, 0, COUNT(*) FROM memberships GROUP BY list_id, status`)
+		counter+`CONCAT('permission/', CASE permission WHEN 1 THEN 'pending' WHEN 2 THEN 'confirmed' ELSE 'unsubscribed' END), 0, COUNT(*) FROM contacts GROUP BY permission`,
+		counter+`CONCAT('source/', source), 0, COUNT(*) FROM contacts GROUP BY source`,
+		counter+`CONCAT('list/', list_id, CASE status WHEN 1 THEN '/pending' WHEN 2 THEN '/subscribed' ELSE '/unsubscribed' END), 0, COUNT(*) FROM memberships GROUP BY list_id, status`)
 }
 
 // changes are the statements that spread the contacts from one id to another.
@@ -188,12 +204,12 @@ func inTx(ctx context.Context, db *sql.DB, statements ...string) error {
 }
 
 // importInto imports n sample contacts into a new store.
-func (b *bench) importInto(ctx context.Context, dir string, n int) error {
+func (b *bench) importInto(ctx context.Context, to place, n int) error {
 	path, err := b.csvFile(n, 1)
 	if err != nil {
 		return err
 	}
-	s, desk, err := openStore(ctx, dir)
+	s, desk, err := openStore(ctx, to)
 	if err != nil {
 		return err
 	}

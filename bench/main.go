@@ -1,8 +1,9 @@
 // Bench measures the ratios that Kartotek promises: searching, paging,
-// importing and starting on a store of a million contacts, each against a bare
-// baseline in the same run, so that the machine's own speed cancels out. The
-// baseline is the database driver alone, with prepared statements on the same
-// encrypted file, doing the same SQL and cryptography.
+// importing, erasing and starting on a store of a million contacts, each against
+// a bare baseline in the same run, so that the machine's own speed cancels out.
+// The baseline is the database driver alone, with prepared statements on the same
+// encrypted file, doing the same SQL and cryptography. It does so on an embedded
+// store and on a private MariaDB.
 //
 // It may not change anything but its own directory under the user's cache,
 // where it keeps the large store for the next run.
@@ -23,6 +24,8 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+
+	"kartotek/store/mariadb"
 )
 
 // bench is one run.
@@ -32,29 +35,43 @@ type bench struct {
 	tmp  string // gone after the run
 	rows []row
 	log  io.Writer
+
+	engine    string // that is measured now
+	server    *mariadb.Server
+	databases []string // gone after the run
 }
 
 // parts are what can be measured, in the order in which it is: imports come
 // first, while this process is small, because a child's peak memory starts at
 // what its parent had.
 var parts = []struct {
-	name string
-	run  func(*bench, context.Context) error
+	name     string
+	run      func(*bench, context.Context) error
+	embedded bool // it is about the embedded store alone
 }{
-	{"import", (*bench).imports},
-	{"find", (*bench).find},
-	{"browse", (*bench).browse},
-	{"start", (*bench).starts},
-	{"wait", (*bench).waits},
+	{"import", (*bench).imports, false},
+	{"find", (*bench).find, false},
+	{"browse", (*bench).browse, false},
+	{"start", (*bench).starts, true},
+	{"wait", (*bench).waits, true},
 }
 
-func (b *bench) part(ctx context.Context, name string) error {
-	for _, p := range parts {
-		if p.name == name {
-			return p.run(b, ctx)
+// measure runs the parts wanted on an engine.
+func (b *bench) measure(ctx context.Context, engine string, wanted []string) error {
+	if b.engine = engine; engine == mariaDB {
+		if err := b.startServer(); err != nil {
+			return err
 		}
 	}
-	return fmt.Errorf("there is no part %q", name)
+	for _, p := range parts {
+		if !slices.Contains(wanted, p.name) || p.embedded && engine != sqlite {
+			continue
+		}
+		if err := p.run(b, ctx); err != nil {
+			return fmt.Errorf("%s: %w", p.name, err)
+		}
+	}
+	return nil
 }
 
 func main() {
@@ -83,6 +100,7 @@ func run(ctx context.Context, args []string, out, log io.Writer) (err error) {
 	n := f.Int("n", 1_000_000, "contacts of the large store")
 	quick := f.Bool("quick", false, "take 50,000 contacts")
 	only := f.String("only", strings.Join(names, ","), "the parts to measure")
+	on := f.String("on", sqlite+","+mariaDB, "the engines to measure on")
 	if err := f.Parse(args); err != nil {
 		return err
 	}
@@ -104,17 +122,28 @@ func run(ctx context.Context, args []string, out, log io.Writer) (err error) {
 	if b.tmp, err = os.MkdirTemp(b.dir, "run-"); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(b.tmp)) }()
-	wanted := strings.Split(*only, ",")
-	for _, name := range wanted {
-		if !slices.Contains(names, name) {
-			return fmt.Errorf("there is no part %q: -only takes %s", name, strings.Join(names, ", "))
-		}
+	defer func() { err = errors.Join(err, b.clear(ctx)) }()
+	wanted, engines := strings.Split(*only, ","), strings.Split(*on, ",")
+	if err := known("part", "-only", wanted, names); err != nil {
+		return err
+	}
+	if err := known("engine", "-on", engines, []string{sqlite, mariaDB}); err != nil {
+		return err
 	}
 	defer b.print(out) // what was measured before a failure too
-	for _, name := range wanted {
-		if err := b.part(ctx, name); err != nil {
-			return fmt.Errorf("%s: %w", name, err)
+	for _, engine := range engines {
+		if err := b.measure(ctx, engine, wanted); err != nil {
+			return fmt.Errorf("%s: %w", engine, err)
+		}
+	}
+	return nil
+}
+
+// known refuses what a flag doesn't take.
+func known(what, flag string, given, all []string) error {
+	for _, name := range given {
+		if !slices.Contains(all, name) {
+			return fmt.Errorf("there is no %s %q: %s takes %s", what, name, flag, strings.Join(all, ", "))
 		}
 	}
 	return nil

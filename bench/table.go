@@ -10,14 +10,21 @@ import (
 
 // row is one line of the table.
 type row struct {
+	engine                                       string
 	what, ours, baseline, ratio, target, verdict string
+}
+
+// add adds a line about the engine that is measured.
+func (b *bench) add(r row) {
+	r.engine = b.engine
+	b.rows = append(b.rows, r)
 }
 
 func (b *bench) print(w io.Writer) {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(t, "what\tours\tbaseline\tratio\ttarget\t\n")
+	fmt.Fprintf(t, "engine\twhat\tours\tbaseline\tratio\ttarget\t\n")
 	for _, r := range b.rows {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", r.what, r.ours, r.baseline, r.ratio, r.target, r.verdict)
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.engine, r.what, r.ours, r.baseline, r.ratio, r.target, r.verdict)
 	}
 	t.Flush()
 }
@@ -30,7 +37,7 @@ func (b *bench) atMost(what string, ours, baseline time.Duration, target float64
 	if target > 0 {
 		r.target, r.verdict = fmt.Sprintf("<= %.1fx", target), verdict(ratio <= target)
 	}
-	b.rows = append(b.rows, r)
+	b.add(r)
 }
 
 func verdict(ok bool) string {
@@ -50,15 +57,18 @@ func short(d time.Duration) string {
 	return fmt.Sprintf("%.1f µs", float64(d)/float64(time.Microsecond))
 }
 
-func median(ds []time.Duration) time.Duration {
-	s := slices.Sorted(slices.Values(ds))
-	return s[len(s)/2]
-}
+// times are how long something took, round by round, from the shortest.
+type times []time.Duration
+
+// at is the time that a share of the rounds took at most.
+func (t times) at(share float64) time.Duration { return t[int(share*float64(len(t)-1))] }
+
+func (t times) median() time.Duration { return t.at(0.5) }
 
 // alternate runs some things in turn, so that whatever else the machine does
-// slows all of them alike, and returns the median time of each.
-func alternate(rounds int, things ...func(round int) error) ([]time.Duration, error) {
-	took := make([][]time.Duration, len(things))
+// slows all of them alike.
+func alternate(rounds int, things ...func(round int) error) ([]times, error) {
+	took := make([]times, len(things))
 	for r := range rounds + rounds/10 + 1 {
 		for i := range things {
 			k := (i + r) % len(things) // none always comes first
@@ -71,9 +81,8 @@ func alternate(rounds int, things ...func(round int) error) ([]time.Duration, er
 			}
 		}
 	}
-	out := make([]time.Duration, len(things))
-	for i := range took {
-		out[i] = median(took[i])
+	for _, t := range took {
+		slices.Sort(t)
 	}
-	return out, nil
+	return took, nil
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -25,11 +26,11 @@ func (b *bench) waits(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	dir := filepath.Join(b.tmp, "waits")
-	if err := copyStore(large, dir); err != nil {
+	p := embedded(filepath.Join(b.tmp, "waits"))
+	if err := copyStore(large, p); err != nil {
 		return err
 	}
-	s, _, err := openStore(ctx, dir)
+	s, _, err := openStore(ctx, p)
 	if err != nil {
 		return err
 	}
@@ -51,21 +52,21 @@ func (b *bench) waits(ctx context.Context) error {
 	}
 	var imported outcome
 	beside, err := smallWrites(ctx, s, func(ctx context.Context) (err error) {
-		imported, _, err = child(ctx, job{Dir: dir, File: file})
+		imported, _, err = child(ctx, job{To: p, File: file})
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	b.atMost("small write, 16 at once, median: beside an import, against without", median(beside), median(alone), 0)
-	worst := slowest(beside)
-	b.rows = append(b.rows, row{what: "  the worst of them", ours: short(worst), baseline: short(slowest(alone)), target: "< 1 s", verdict: verdict(worst < time.Second)})
-	b.rows = append(b.rows, row{what: "  the import meanwhile", ours: fmt.Sprintf("%.0f rows/s", float64(imported.Rows)/imported.Took.Seconds())})
+	b.atMost("small write, 16 at once, median: beside an import, against without", beside.median(), alone.median(), 0)
+	worst := beside.at(1)
+	b.add(row{what: "  the worst of them", ours: short(worst), baseline: short(alone.at(1)), target: "< 1 s", verdict: verdict(worst < time.Second)})
+	b.add(row{what: "  the import meanwhile", ours: fmt.Sprintf("%.0f rows/s", float64(imported.Rows)/imported.Took.Seconds())})
 	return nil
 }
 
 // smallWrites writes audit rows from all writers until the work beside is done.
-func smallWrites(ctx context.Context, s *store.Store, beside func(context.Context) error) ([]time.Duration, error) {
+func smallWrites(ctx context.Context, s *store.Store, beside func(context.Context) error) (times, error) {
 	g, ctx := errgroup.WithContext(ctx)
 	done := make(chan struct{})
 	g.Go(func() error {
@@ -73,7 +74,7 @@ func smallWrites(ctx context.Context, s *store.Store, beside func(context.Contex
 		return beside(ctx)
 	})
 	var mu sync.Mutex
-	var all []time.Duration
+	var all times
 	for range writersAtOnce {
 		g.Go(func() error {
 			for {
@@ -95,20 +96,16 @@ func smallWrites(ctx context.Context, s *store.Store, beside func(context.Contex
 		})
 	}
 	err := g.Wait()
+	slices.Sort(all)
 	return all, err
 }
 
 // copyStore copies a store that nobody has open: its log is empty then.
-func copyStore(from, to string) error {
-	if err := os.MkdirAll(to, 0o700); err != nil {
+func copyStore(from, to place) error {
+	if err := os.MkdirAll(to.dir(), 0o700); err != nil {
 		return err
 	}
-	for _, path := range []func(string) string{dbPath, keysPath} {
-		if err := copyFile(path(from), path(to)); err != nil {
-			return err
-		}
-	}
-	return nil
+	return errors.Join(copyFile(dbPath(from.dir()), dbPath(to.dir())), copyFile(from.Keys, to.Keys))
 }
 
 func copyFile(from, to string) error {

@@ -309,7 +309,7 @@ func TestDatabaseKilled(t *testing.T) {
 		for next := done() + 50; done() < next && !t.Failed(); time.Sleep(time.Millisecond) {
 			continue
 		}
-		server.Restart(t)
+		storetest.Restart(t, server)
 	}
 	close(stop)
 	wg.Wait()

@@ -14,7 +14,7 @@ import (
 	"sync"
 	"testing"
 
-	_ "github.com/go-sql-driver/mysql" // for making databases
+	"kartotek/store/mariadb"
 )
 
 // ServerVariable, in the environment, names a MySQL server to test on instead
@@ -95,7 +95,7 @@ func On(t testing.TB, server string) string {
 // Do runs statements on a server, USER:PASS@HOST:PORT.
 func Do(t testing.TB, server string, statements ...string) {
 	t.Helper()
-	db, err := sql.Open("mysql", dsn(server))
+	db, err := sql.Open("mysql", mariadb.DSN(server, ""))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,7 +109,7 @@ func Do(t testing.TB, server string, statements ...string) {
 
 var (
 	once   sync.Once
-	server *Server
+	server *mariadb.Server
 	failed error
 )
 
@@ -120,21 +120,42 @@ func shared(t testing.TB) string {
 		return given
 	}
 	Need(t)
-	once.Do(func() { server, failed = Start() })
+	once.Do(func() { server, failed = mariadb.Start(mariadb.Options{}) })
 	if failed != nil {
 		t.Fatalf("starting a private MariaDB: %v", failed)
 	}
 	return server.Address
 }
 
+// StartFor starts a server for one test alone.
+func StartFor(t testing.TB) *mariadb.Server {
+	t.Helper()
+	Need(t)
+	s, err := mariadb.Start(mariadb.Options{})
+	if err != nil {
+		t.Fatalf("starting a private MariaDB: %v", err)
+	}
+	t.Cleanup(s.Stop)
+	return s
+}
+
+// Restart kills a server and brings it up again.
+func Restart(t testing.TB, s *mariadb.Server) {
+	t.Helper()
+	s.Kill()
+	if err := s.Up(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // Need skips a test where MariaDB isn't installed; with CI=true it fails.
 func Need(t testing.TB) {
 	t.Helper()
-	if _, err := program("mariadbd"); err != nil {
-		reason := fmt.Sprintf("%v: install mariadb-server-core (scripts/setup does)", err)
-		if os.Getenv("CI") == "true" {
-			t.Fatal(reason)
-		}
-		t.Skip(reason)
+	switch err := mariadb.Installed(); {
+	case err == nil:
+	case os.Getenv("CI") == "true":
+		t.Fatal(err)
+	default:
+		t.Skip(err)
 	}
 }

@@ -1,4 +1,7 @@
-package storetest
+// Package mariadb starts private MariaDB servers on loopback, each with a
+// directory of its own, for tests and measurements. It knows nothing of the
+// store, and the program doesn't import it.
+package mariadb
 
 import (
 	"database/sql"
@@ -10,22 +13,41 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
-	"testing"
 	"time"
+
+	"github.com/go-sql-driver/mysql"
 )
+
+// Options say what a server is for. The zero value is one for tests: it waits
+// for no disk, and leaves nothing behind.
+type Options struct {
+	Data     string   // directory whose data are kept after the server's end, and used again
+	Settings []string // of the server, such as --innodb-buffer-pool-size=1G
+}
 
 // Server is a private MariaDB on loopback, with a directory of its own.
 type Server struct {
 	Address string // USER:PASS@HOST:PORT
 	CA      string // the certificate that its own is signed by
 
+	o      Options
+	data   string
 	port   string
 	dir    string
 	cmd    *exec.Cmd
 	reaper io.Closer
+}
+
+// Installed returns nil where servers can be started.
+func Installed() error {
+	if _, err := program("mariadbd"); err != nil {
+		return fmt.Errorf("%w: install mariadb-server-core (scripts/setup does)", err)
+	}
+	return nil
 }
 
 // program finds a program of the server's package, which may lie where only
@@ -38,16 +60,19 @@ func program(name string) (string, error) {
 }
 
 // Start starts a server. It ends with the process, however that ends.
-func Start() (*Server, error) {
+func Start(o Options) (*Server, error) {
 	under := ""
 	if info, err := os.Stat("/dev/shm"); err == nil && info.IsDir() {
-		under = "/dev/shm" // tests wait for no disk
+		under = "/dev/shm"
 	}
 	dir, err := os.MkdirTemp(under, "kartotek-mariadb-")
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{dir: dir, CA: filepath.Join(dir, "ca.pem")}
+	s := &Server{o: o, dir: dir, data: filepath.Join(dir, "data"), CA: filepath.Join(dir, "ca.pem")}
+	if o.Data != "" {
+		s.data = o.Data
+	}
 	if err := s.install(); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
@@ -56,18 +81,6 @@ func Start() (*Server, error) {
 		return nil, err
 	}
 	return s, nil
-}
-
-// StartFor starts a server for one test alone.
-func StartFor(t *testing.T) *Server {
-	t.Helper()
-	Need(t)
-	s, err := Start()
-	if err != nil {
-		t.Fatalf("starting a private MariaDB: %v", err)
-	}
-	t.Cleanup(s.Stop)
-	return s
 }
 
 func (s *Server) install() error {
@@ -81,11 +94,14 @@ func (s *Server) install() error {
 	if err := certificates(s.dir); err != nil {
 		return err
 	}
+	if _, err := os.Stat(filepath.Join(s.data, "mysql")); err == nil {
+		return nil
+	}
 	install, err := program("mariadb-install-db")
 	if err != nil {
 		return err
 	}
-	args := []string{"--no-defaults", "--datadir=" + filepath.Join(s.dir, "data"), "--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve"}
+	args := []string{"--no-defaults", "--datadir=" + s.data, "--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve"}
 	if out, err := exec.Command(install, append(args, asRoot()...)...).CombinedOutput(); err != nil {
 		return fmt.Errorf("mariadb-install-db: %w: %s", err, out)
 	}
@@ -108,12 +124,12 @@ func (s *Server) Up() error {
 		return err
 	}
 	args := []string{
-		"--no-defaults", "--datadir=" + filepath.Join(s.dir, "data"), "--socket=" + filepath.Join(s.dir, "s"), "--pid-file=" + filepath.Join(s.dir, "pid"),
+		"--no-defaults", "--datadir=" + s.data, "--socket=" + filepath.Join(s.dir, "s"), "--pid-file=" + filepath.Join(s.dir, "pid"),
 		"--port=" + s.port, "--bind-address=127.0.0.1", "--skip-name-resolve", "--skip-log-bin", "--innodb-buffer-pool-size=64M", "--innodb-log-file-size=32M",
 		"--innodb-flush-log-at-trx-commit=1", "--log-error=" + filepath.Join(s.dir, "log"),
 		"--ssl-ca=" + s.CA, "--ssl-cert=" + filepath.Join(s.dir, "server.pem"), "--ssl-key=" + filepath.Join(s.dir, "server.key"),
 	}
-	s.cmd = exec.Command(path, append(args, asRoot()...)...)
+	s.cmd = exec.Command(path, slices.Concat(args, asRoot(), s.o.Settings)...)
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // ctrl+c is for the test
 	if err := s.cmd.Start(); err != nil {
 		return err
@@ -121,12 +137,17 @@ func (s *Server) Up() error {
 	if err := os.WriteFile(filepath.Join(s.dir, "running"), []byte(strconv.Itoa(s.cmd.Process.Pid)), 0o600); err != nil {
 		return err
 	}
-	db, err := sql.Open("mysql", dsn(s.Address))
+	return s.answers(60 * time.Second)
+}
+
+// answers waits for the server, for so long at most.
+func (s *Server) answers(most time.Duration) error {
+	db, err := sql.Open("mysql", s.DSN(""))
 	if err != nil {
 		return err
 	}
 	defer db.Close()
-	for end := time.Now().Add(60 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(most); ; time.Sleep(20 * time.Millisecond) {
 		if err = db.Ping(); err == nil {
 			return nil
 		}
@@ -154,23 +175,21 @@ func (s *Server) watch() error {
 }
 
 // Kill ends the server's process at once, as a crash does.
-func (s *Server) Kill() {
-	s.cmd.Process.Kill()
-	s.cmd.Wait()
+func (s *Server) Kill() { s.end(syscall.SIGKILL) }
+
+// end ends the process; where it has ended already, there is nothing to do.
+func (s *Server) end(how syscall.Signal) {
+	_ = s.cmd.Process.Signal(how)
+	_ = s.cmd.Wait()
 }
 
-// Restart kills the server and brings it up again.
-func (s *Server) Restart(t testing.TB) {
-	t.Helper()
-	s.Kill()
-	if err := s.Up(); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// Stop ends the server for good.
+// Stop ends the server for good; what it is to keep, it keeps.
 func (s *Server) Stop() {
-	if s.cmd != nil && s.cmd.Process != nil {
+	switch {
+	case s.cmd == nil || s.cmd.Process == nil:
+	case s.o.Data != "":
+		s.end(syscall.SIGTERM)
+	default:
 		s.Kill()
 	}
 	os.Remove(filepath.Join(s.dir, "running")) // its number may be another's soon
@@ -180,8 +199,14 @@ func (s *Server) Stop() {
 	os.RemoveAll(s.dir)
 }
 
-// dsn is the driver's address of a server, without a database.
-func dsn(address string) string {
+// DSN is the driver's address of a database on the server.
+func (s *Server) DSN(database string) string { return DSN(s.Address, database) }
+
+// DSN is the driver's address of a database on the server USER:PASS@HOST:PORT.
+func DSN(address, database string) string {
 	i := strings.LastIndexByte(address, '@')
-	return address[:i] + "@tcp(" + address[i+1:] + ")/"
+	c := mysql.NewConfig()
+	c.User, c.Passwd, _ = strings.Cut(address[:i], ":")
+	c.Net, c.Addr, c.DBName = "tcp", address[i+1:], database
+	return c.FormatDSN()
 }

@@ -1,0 +1,118 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"kartotek/store/mariadb"
+)
+
+// The engines that can be measured.
+const (
+	sqlite  = "sqlite"
+	mariaDB = "mariadb"
+)
+
+// serverSettings are those of a server that has this machine to itself: with
+// room for the indexes that an import fills, and every commit on the disk.
+var serverSettings = []string{"--innodb-buffer-pool-size=2G", "--innodb-log-file-size=512M", "--innodb-flush-log-at-trx-commit=1", "--innodb-flush-method=O_DIRECT"}
+
+// startServer starts the MariaDB that is measured, on the disk. Its data are
+// kept for the next run.
+func (b *bench) startServer() error {
+	if b.server != nil {
+		return nil
+	}
+	if err := mariadb.Installed(); err != nil {
+		return err
+	}
+	data := filepath.Join(b.dir, "mariadb")
+	b.tell("starting a private MariaDB")
+	var err error
+	b.server, err = mariadb.Start(mariadb.Options{Data: data, Settings: serverSettings})
+	return err
+}
+
+// fresh is the place of a new store on the engine that is measured. It is gone
+// after the run.
+func (b *bench) fresh(ctx context.Context, name string) (place, error) {
+	p := embedded(filepath.Join(b.tmp, name))
+	if err := os.MkdirAll(p.dir(), 0o700); err != nil || b.engine == sqlite {
+		return p, err
+	}
+	id := make([]byte, 8)
+	rand.Read(id)
+	database := "run_" + hex.EncodeToString(id)
+	if err := b.onServer(ctx, "CREATE DATABASE "+database); err != nil {
+		return p, err
+	}
+	b.databases = append(b.databases, database)
+	p.URL = b.url(database)
+	return p, nil
+}
+
+func (b *bench) url(database string) string { return "mysql://" + b.server.Address + "/" + database }
+
+// onServer runs statements on the server.
+func (b *bench) onServer(ctx context.Context, statements ...string) error {
+	db, err := sql.Open("mysql", b.server.DSN(""))
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	for _, s := range statements {
+		if _, err := db.ExecContext(ctx, s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func databaseOf(p place) string { return p.URL[strings.LastIndexByte(p.URL, '/')+1:] }
+
+// drop takes away a store of this run.
+func (b *bench) drop(ctx context.Context, p place) error {
+	err := os.RemoveAll(p.dir())
+	if p.onServer() {
+		err = errors.Join(err, b.onServer(ctx, "DROP DATABASE IF EXISTS "+databaseOf(p)))
+	}
+	return err
+}
+
+// moveTables moves what a database holds into a new one.
+func (b *bench) moveTables(ctx context.Context, from, to string) error {
+	db, err := sql.Open("mysql", b.server.DSN(from))
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	statements := []string{"DROP DATABASE IF EXISTS " + to, "CREATE DATABASE " + to}
+	if err := each(ctx, db, "SHOW TABLES", func(rows *sql.Rows) error {
+		var table string
+		err := rows.Scan(&table)
+		statements = append(statements, fmt.Sprintf("RENAME TABLE %s.%s TO %s.%s", from, table, to, table))
+		return err
+	}); err != nil {
+		return err
+	}
+	return b.onServer(ctx, statements...)
+}
+
+// clear takes away what a run made, and ends the server.
+func (b *bench) clear(ctx context.Context) error {
+	err := os.RemoveAll(b.tmp)
+	for _, database := range b.databases {
+		err = errors.Join(err, b.onServer(context.WithoutCancel(ctx), "DROP DATABASE IF EXISTS "+database))
+	}
+	if b.server != nil {
+		b.server.Stop()
+	}
+	return err
+}
