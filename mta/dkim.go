@@ -152,9 +152,15 @@ func NewSigner(keys ...SigningKey) (*Signer, error) {
 }
 
 // Sign returns msg with CRLF line ends and a DKIM-Signature of each key on top. The message must have exactly one
-// From: what a reader takes for the sender is what the signature vouches for.
+// From: what a reader takes for the sender is what the signature vouches for. Text of 8 bits is encoded in 7 first, for
+// a server on the way may have to do that and would break the signature (RFC 6376 section 5.3).
 func (s *Signer) Sign(msg []byte) ([]byte, error) {
 	msg = normalise(msg)
+	if head, body := splitHeader(msg); hasHighBit(body) && !hasHighBit(head) {
+		if seven, err := sevenBit(msg); err == nil {
+			msg = seven
+		}
+	}
 	there, err := fieldNames(msg)
 	if err != nil {
 		return nil, err

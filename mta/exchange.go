@@ -211,10 +211,10 @@ func (st step) judge(rep reply) error {
 // envelope brings the server to the point where it waits for the message. With PIPELINING (RFC 2920) its
 // commands go out together, and every answer is read even after a refusal, so that the connection stays usable.
 func (s *session) envelope(ctx context.Context, p parcel) (reply, error) {
-	params := s.parameters(p)
+	mail, rcpt := s.parameters(p)
 	steps := []step{
-		{phaseMail, "MAIL FROM:<" + p.from + ">" + params, "MAIL FROM:<sender>" + params, 2},
-		{phaseRcpt, "RCPT TO:<" + p.to + ">", "RCPT TO:<recipient>", 2},
+		{phaseMail, "MAIL FROM:<" + p.from + ">" + mail, "MAIL FROM:<sender>" + mail, 2},
+		{phaseRcpt, "RCPT TO:<" + p.to + ">" + rcpt, "RCPT TO:<recipient>" + rcpt, 2},
 		{phaseData, "DATA", "DATA", 3},
 	}
 	if !s.offers("PIPELINING") {
@@ -270,9 +270,12 @@ func (s *session) pipeline(ctx context.Context, steps []step) (reply, error) {
 	return said, no
 }
 
-// parameters are those of MAIL, each only where the server offers it. A parcel that needs more than the
-// server offers never gets here (see unfit).
-func (s *session) parameters(p parcel) string {
+// parameters are those of MAIL and RCPT, each only where the server offers it. A parcel that needs more than the
+// server offers never gets here (see fit).
+//
+// A report of failure (RFC 3461) is asked for by the letter's number and without the message: its links are the
+// recipient's alone. There is none to ask for without a sender to report to.
+func (s *session) parameters(p parcel) (mail, rcpt string) {
 	var b strings.Builder
 	if s.offers("SIZE") {
 		b.WriteString(" SIZE=" + strconv.Itoa(p.size))
@@ -283,23 +286,31 @@ func (s *session) parameters(p parcel) string {
 	if p.utf8Path || p.utf8Head {
 		b.WriteString(" SMTPUTF8")
 	}
-	return b.String()
+	if s.offers("DSN") && p.from != "" {
+		b.WriteString(" RET=HDRS ENVID=" + strconv.FormatInt(p.id, 10))
+		rcpt = " NOTIFY=FAILURE"
+	}
+	return b.String(), rcpt
 }
 
-// unfit says why this server can't take the parcel at all, nil if it can.
-func (s *session) unfit(p parcel) *Verdict {
-	if limit, err := strconv.ParseInt(s.caps["SIZE"], 10, 64); err == nil && limit > 0 && int64(p.size) > limit {
-		return refuse("5.3.4", "the message is larger than the server takes")
-	}
+// fit makes the parcel one that this server can take, or says why it can't at all. Text of 8 bits for a server of 7 is
+// encoded anew, unless the header is beyond ASCII too, or a signature covers it.
+func (s *session) fit(p parcel) (parcel, *Verdict) {
 	switch {
 	case p.utf8Path && !s.offers("SMTPUTF8"):
-		return refuse("5.6.7", "the server takes no addresses beyond ASCII")
+		return p, refuse("5.6.7", "the server takes no addresses beyond ASCII")
 	case p.utf8Head && !s.offers("SMTPUTF8"):
-		return refuse("5.6.9", "the server takes no header beyond ASCII")
+		return p, refuse("5.6.9", "the server takes no header beyond ASCII")
 	case p.eightBit && !s.offers("8BITMIME"):
-		return refuse("5.6.3", "the server takes 7-bit messages only")
+		var ok bool
+		if p, ok = p.inSevenBits(); !ok {
+			return p, refuse("5.6.3", "the server takes 7-bit messages only")
+		}
 	}
-	return nil
+	if limit, err := strconv.ParseInt(s.caps["SIZE"], 10, 64); err == nil && limit > 0 && int64(p.size) > limit {
+		return p, refuse("5.3.4", "the message is larger than the server takes")
+	}
+	return p, nil
 }
 
 // quit takes leave, waiting a moment at most, and closes the connection.

@@ -212,6 +212,10 @@ func TestCapabilities(t *testing.T) {
 	head.Data = []byte("Subject: Købmand\r\n\r\nhi\r\n")
 	path := testLetter()
 	path.To = "mærie@example.dk"
+	signed := testLetter()
+	signed.Data = append([]byte("DKIM-Signature: v=1\r\n"), eightBit.Data...)
+	bounce := testLetter()
+	bounce.From = ""
 	tests := []struct {
 		name     string
 		letter   Letter
@@ -224,7 +228,11 @@ func TestCapabilities(t *testing.T) {
 		{"size without a limit", big, "SIZE", "", " SIZE=6046"},
 		{"too large", big, "SIZE 5000", "5.3.4", ""},
 		{"8-bit", eightBit, "8bitmime", "", " BODY=8BITMIME"},
-		{"8-bit not offered", eightBit, "", "5.6.3", ""},
+		{"8-bit not offered", eightBit, "", "", ""},
+		{"8-bit not offered and signed", signed, "", "5.6.3", ""},
+		{"encoded anew, and then too large", eightBit, "SIZE 70", "5.3.4", ""},
+		{"reports", testLetter(), "dsn", "", " RET=HDRS ENVID=1"},
+		{"reports to nobody", bounce, "DSN", "", ""},
 		{"header not offered", head, "8BITMIME", "5.6.9", ""},
 		{"address", path, "SMTPUTF8", "", " SMTPUTF8"},
 		{"address not offered", path, "8BITMIME", "5.6.7", ""},
@@ -236,7 +244,9 @@ func TestCapabilities(t *testing.T) {
 				c.welcome(tt.offered)
 				mail <- c.until("MAIL", "QUIT")
 				c.say("250 ok")
-				c.until("RCPT")
+				if rcpt := c.until("RCPT"); strings.Contains(rcpt, "NOTIFY=FAILURE") != strings.Contains(tt.mail, "RET") {
+					t.Errorf("sent %q", rcpt)
+				}
 				c.say("250 ok")
 				c.until("DATA")
 				c.say("354 go")
@@ -250,7 +260,7 @@ func TestCapabilities(t *testing.T) {
 				return
 			}
 			checkVerdict(t, v, Delivered, 250, "2.0.0", "ok")
-			if got := <-mail; got != "MAIL FROM:<news@sender.test>"+tt.mail {
+			if got := <-mail; got != "MAIL FROM:<"+tt.letter.From+">"+tt.mail {
 				t.Errorf("sent %q", got)
 			}
 		})

@@ -17,9 +17,11 @@ var (
 // parcel is a letter made ready for the wire: checked, with CRLF line ends, dot-stuffed and closed by its
 // final dot. After this nothing in it can be read as a command, by any server.
 type parcel struct {
+	id       int64 // of the letter
 	from, to string
 	wire     []byte // the message as it is sent, dots stuffed, final dot included
 	size     int    // of the message itself, for SIZE (RFC 1870)
+	eight    []byte // the message itself, if it is to be encoded anew
 	eightBit bool   // the body needs 8BITMIME (RFC 6152)
 	utf8Head bool   // the header needs SMTPUTF8 (RFC 6531)
 	utf8Path bool   // the envelope needs SMTPUTF8
@@ -42,10 +44,13 @@ func pack(l Letter) (parcel, *Verdict) {
 		return parcel{}, refuse("5.6.0", err.Error())
 	}
 	head, body := splitHeader(msg)
-	p := parcel{from: from, to: to, size: len(msg), wire: stuff(msg)}
+	p := parcel{id: l.ID, from: from, to: to, size: len(msg), wire: stuff(msg)}
 	p.utf8Path = !isASCII(from) || !isASCII(to)
 	p.utf8Head = hasHighBit(head)
 	p.eightBit = p.utf8Head || hasHighBit(body)
+	if p.eightBit {
+		p.eight = msg
+	}
 	return p, nil
 }
 

@@ -71,8 +71,9 @@ func (p *pool) deliver(ctx context.Context, par parcel) outcome {
 
 // try offers the parcel on s, which is closed unless it can serve others afterwards.
 func (p *pool) try(ctx context.Context, s *session, par parcel) outcome {
-	if v := s.unfit(par); v != nil {
-		return outcome{verdict: v.complete(s, p.host, par.to), session: s, pool: p}
+	par, no := s.fit(par)
+	if no != nil {
+		return outcome{verdict: no.complete(s, p.host, par.to), session: s, pool: p}
 	}
 	release := s.bind(ctx)
 	rep, err := s.send(ctx, par)

@@ -212,6 +212,29 @@ func scripted(t *testing.T, serve func(c *scriptConn)) string {
 	return l.Addr().String()
 }
 
+// proxied is a way to a server on which change is done to whatever the server says.
+func proxied(t *testing.T, addr string, change func(said []byte) []byte) string {
+	t.Helper()
+	return scripted(t, func(c *scriptConn) {
+		out, err := net.Dial("tcp", addr)
+		if err != nil {
+			return
+		}
+		defer out.Close()
+		go func() {
+			_, _ = io.Copy(out, c.r) // ends with the connection
+			_ = out.Close()
+		}()
+		buf := make([]byte, 64<<10)
+		for {
+			n, err := out.Read(buf)
+			if _, werr := c.Write(change(buf[:n])); err != nil || werr != nil {
+				return
+			}
+		}
+	})
+}
+
 type scriptConn struct {
 	net.Conn
 	r *bufio.Reader

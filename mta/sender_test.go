@@ -19,6 +19,7 @@ type memSpool struct {
 	rows    map[int64]*memRow
 	fail    error // of the next calls
 	claims  int
+	hasten  bool          // what is deferred is due again at once
 	changed chan struct{} // closed and renewed at every mark
 }
 
@@ -97,6 +98,9 @@ func (s *memSpool) Mark(_ context.Context, owner string, id int64, v Verdict) er
 	}
 	row.verdicts = append(row.verdicts, v)
 	row.owner, row.leased, row.due = "", time.Time{}, v.Retry
+	if s.hasten && !v.Retry.IsZero() {
+		row.due = time.Now()
+	}
 	close(s.changed)
 	s.changed = make(chan struct{})
 	return nil
