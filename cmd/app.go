@@ -28,6 +28,7 @@ type app struct {
 	migrates bool // the command may change the schema of a database server
 
 	store  *store.Store
+	who    flows.Actor // who is acting; set by open
 	common shared // with the other processes on the store; set by open
 }
 
@@ -52,8 +53,23 @@ func (a *app) keyWord() string {
 	return fmt.Sprintf("A new key file was made: %s. Keep a copy of it in a safe place, apart from the database's backups: without it everything in the store is lost.", a.set.Keys)
 }
 
-// open opens the store with the flows on it.
+// open opens the store with the flows on it, and signs the user in.
 func (a *app) open(ctx context.Context) (*flows.Service, error) {
+	desk, err := a.service(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return desk, a.signIn(ctx, desk, "command line")
+}
+
+// signIn settles who is acting.
+func (a *app) signIn(ctx context.Context, desk *flows.Service, door string) (err error) {
+	a.who, err = desk.SignIn(ctx, a.set.As, a.set.User, door)
+	return err
+}
+
+// service opens the store with the flows on it, for what nobody does.
+func (a *app) service(ctx context.Context) (*flows.Service, error) {
 	if err := a.openStore(ctx); err != nil {
 		return nil, err
 	}
@@ -72,12 +88,8 @@ func (a *app) close() error {
 	return a.store.Close()
 }
 
-// actor is the local user: the owner of an embedded store.
-func (a *app) actor(door string) flows.Actor {
-	return flows.Actor{Name: a.set.As, Role: flows.Owner, From: door}
-}
-
-func (a *app) cli() flows.Actor { return a.actor("command line") }
+// cli is who acts by a command.
+func (a *app) cli() flows.Actor { return a.who }
 
 // address reads an address that is given as -, which keeps it out of the
 // shell's history and of ps, from standard input.

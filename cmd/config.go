@@ -34,6 +34,7 @@ type settings struct {
 	Keys      string
 	JSON      bool
 	As        string
+	User      string // the operating system's
 	Web       string
 	PublicURL string
 	Mail      string
@@ -142,11 +143,12 @@ func (s *settings) defaults() error {
 	if s.Mail != "" && s.Mail != routeCapture && s.From.Address == "" {
 		return usageError{errors.New("mail that leaves needs a sender: set from = \"news@your.domain\" in the configuration, or KARTOTEK_FROM")}
 	}
+	s.User = "operator"
+	if u, err := user.Current(); err == nil && u.Username != "" {
+		s.User = u.Username
+	}
 	if s.As == "" {
-		s.As = "operator"
-		if u, err := user.Current(); err == nil && u.Username != "" {
-			s.As = u.Username
-		}
+		s.As = s.User
 	}
 	// These names stand for those who are not staff, in evidence and audit.
 	if s.As = clean(strings.TrimSpace(s.As)); len(s.As) > 60 || slices.Contains([]string{"", "contact", "clock"}, strings.ToLower(s.As)) {

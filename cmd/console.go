@@ -21,8 +21,14 @@ func (a *app) console(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := a.signIn(ctx, e.desk, "console"); err != nil {
+		return errors.Join(err, e.end())
+	}
+	if err := e.desk.SignedIn(ctx, a.who); err != nil {
+		return errors.Join(err, e.end())
+	}
 	o := tui.Options{
-		Desk: e.desk, Actor: a.actor("console"), Store: a.store.Name(),
+		Desk: e.desk, Actor: a.who, Store: a.store.Name(),
 		Route: a.common.route, Mail: e.mailWords(), WebURL: a.common.publicURL, OpenURL: openURL,
 	}
 	if a.store.NewKeys {
@@ -31,7 +37,8 @@ func (a *app) console(ctx context.Context) error {
 	if e.web == nil {
 		o.WebNote = fmt.Sprintf("%s is taken: unless a Kartotek on this store serves its web pages there, start with another --web", a.set.Web)
 	}
-	return errors.Join(tui.Run(ctx, o, a.in, a.out), e.end())
+	err = tui.Run(ctx, o, a.in, a.out)
+	return errors.Join(err, e.desk.SignedOut(context.WithoutCancel(ctx), a.who), e.end())
 }
 
 // openURL opens a link in the user's browser.

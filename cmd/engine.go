@@ -87,7 +87,7 @@ func (a *app) assemble(ctx context.Context, e *engine, patient bool) error {
 	if a.set.PublicURL == "" && e.web != nil {
 		a.set.PublicURL = "http://" + e.web.Addr().String()
 	}
-	desk, err := a.open(ctx)
+	desk, err := a.service(ctx)
 	if err != nil {
 		return err
 	}

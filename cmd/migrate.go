@@ -14,7 +14,7 @@ func (a *app) migrate() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			a.migrates = true
-			if _, err := a.open(cmd.Context()); err != nil {
+			if _, err := a.service(cmd.Context()); err != nil {
 				return err
 			}
 			version, err := a.store.SchemaVersion(cmd.Context())

@@ -56,7 +56,7 @@ func (r ActivityResult) Skipped() int64 {
 // behind its last line when the same file is run again, and a file that was
 // taken whole is refused. The same event in two files counts twice.
 func (s *Service) ImportActivity(ctx context.Context, a Actor, path string, o ActivityOptions, progress func(ImportProgress)) (ActivityResult, error) {
-	if err := may(a, doImport); err != nil {
+	if err := s.allow(ctx, a, doImport); err != nil {
 		return ActivityResult{}, err
 	}
 	r, err := intake.OpenActivity(path, intake.Options{Map: o.Map})

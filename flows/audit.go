@@ -29,7 +29,7 @@ type AuditFilter struct {
 // Audit reads who did what, newest first, from the row that follows the one
 // numbered before (0: the newest).
 func (s *Service) Audit(ctx context.Context, a Actor, f AuditFilter, before int64, limit int) ([]AuditEntry, error) {
-	if err := may(a, doAudit); err != nil {
+	if err := s.allow(ctx, a, doAudit); err != nil {
 		return nil, err
 	}
 	rows, err := s.store.Audit(ctx, store.AuditQuery{

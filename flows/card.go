@@ -11,7 +11,7 @@ import (
 // with an address that was given in full; a given address of somebody else
 // opens nothing.
 func (s *Service) Open(ctx context.Context, a Actor, id int64, given *Given) (Details, error) {
-	if err := may(a, doFind); err != nil {
+	if err := s.allow(ctx, a, doFind); err != nil {
 		return Details{}, err
 	}
 	c, err := s.store.Contact(ctx, id)

@@ -20,7 +20,7 @@ var Corrigible = []string{"mobile", "first_name", "last_name", "language", "coun
 // Correct changes one field of a card (GDPR art. 16); an empty value takes it
 // out. The evidence says which field, and nothing of what stood in it.
 func (s *Service) Correct(ctx context.Context, a Actor, id int64, field, value string) (Card, error) {
-	if err := may(a, doCorrect); err != nil {
+	if err := s.allow(ctx, a, doCorrect); err != nil {
 		return Card{}, err
 	}
 	value = oneLine(value, 10_000)

@@ -21,7 +21,7 @@ const wipePatience = 5 * time.Second
 // only its key is kept, and blocks it. Erasing twice changes nothing, but
 // takes away a resubscription that waits.
 func (s *Service) Erase(ctx context.Context, a Actor, target, reason string) (Erased, error) {
-	if err := may(a, doErase); err != nil {
+	if err := s.allow(ctx, a, doErase); err != nil {
 		return Erased{}, err
 	}
 	reason, err := plain("the reason", reason)

@@ -134,7 +134,7 @@ func (s *Service) noteExport(ctx context.Context, a Actor, card *ExportedCard, f
 
 // exported collects the card; the live one of an address, or its newest tombstone.
 func (s *Service) exported(ctx context.Context, a Actor, target string, given *Given) (*ExportedCard, error) {
-	if err := may(a, doExport); err != nil {
+	if err := s.allow(ctx, a, doExport); err != nil {
 		return nil, err
 	}
 	id, address, err := parseTarget(target)

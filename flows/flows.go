@@ -94,7 +94,11 @@ func audit(ctx context.Context, tx *store.Tx, a Actor, at store.Micros, act stri
 
 // auditDrop is audit for an act that takes evidence away: of so many acts.
 func auditDrop(ctx context.Context, tx *store.Tx, a Actor, at store.Micros, act string, id int64, why string, dropped int64) error {
-	return tx.AddAudit(ctx, store.AuditRow{At: at, Actor: a.Name, Role: string(a.Role), Door: a.From, Act: act, SubscriberID: id, Why: why, Dropped: dropped})
+	door := a.From
+	if a.User != "" {
+		door += " (" + a.User + ")"
+	}
+	return tx.AddAudit(ctx, store.AuditRow{At: at, Actor: a.Name, Role: string(a.Role), Door: door, Act: act, SubscriberID: id, Why: why, Dropped: dropped})
 }
 
 // openCard reads a contact's personal data and derives its evidence key.

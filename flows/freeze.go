@@ -19,7 +19,7 @@ func (s *Service) Unfreeze(ctx context.Context, a Actor, id int64, reason string
 }
 
 func (s *Service) setFrozen(ctx context.Context, a Actor, id int64, frozen bool, reason string) (Card, error) {
-	if err := may(a, doFreeze); err != nil {
+	if err := s.allow(ctx, a, doFreeze); err != nil {
 		return Card{}, err
 	}
 	reason, err := plain("the reason", reason)

@@ -26,7 +26,7 @@ const importChunk = 500
 // listed in the report by line number only. An import that ends early can
 // simply be run again: what is there comes out as unchanged.
 func (s *Service) Import(ctx context.Context, a Actor, path string, o ImportOptions, progress func(ImportProgress)) (ImportResult, error) {
-	if err := may(a, doImport); err != nil {
+	if err := s.allow(ctx, a, doImport); err != nil {
 		return ImportResult{}, err
 	}
 	o.List = listName(o.List)

@@ -32,7 +32,7 @@ func (s *Service) Lists(ctx context.Context) ([]List, error) {
 
 // AddList makes a list; *Refusal when the name is taken or can't be one.
 func (s *Service) AddList(ctx context.Context, a Actor, name string) (List, error) {
-	if err := may(a, doLists); err != nil {
+	if err := s.allow(ctx, a, doLists); err != nil {
 		return List{}, err
 	}
 	var l store.List
@@ -49,7 +49,7 @@ func (s *Service) AddList(ctx context.Context, a Actor, name string) (List, erro
 // SetListSender sets who the letters of a list come from; with an empty address
 // they come from the company's again.
 func (s *Service) SetListSender(ctx context.Context, a Actor, list string, from letters.Sender) (List, error) {
-	if err := may(a, doLists); err != nil {
+	if err := s.allow(ctx, a, doLists); err != nil {
 		return List{}, err
 	}
 	l, err := s.listNamed(ctx, list)

@@ -26,7 +26,7 @@ func letterOf(l store.Letter) Letter {
 // sending, deferred, held, refused, delivered, or "" for any, newest first; of
 // one state those come first that are due last, or were done last.
 func (s *Service) Outbox(ctx context.Context, a Actor, state string, after int64, limit int) ([]Letter, error) {
-	if err := may(a, doOutbox); err != nil {
+	if err := s.allow(ctx, a, doOutbox); err != nil {
 		return nil, err
 	}
 	rows, err := s.letters(ctx, state, after, limit)

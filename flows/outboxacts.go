@@ -44,7 +44,7 @@ func (s *Service) WhyLetter(a Actor, act string, l Letter) string {
 
 // Letter reads one letter of the outbox; ErrNotFound when it isn't there.
 func (s *Service) Letter(ctx context.Context, a Actor, id int64) (Letter, error) {
-	if err := may(a, doOutbox); err != nil {
+	if err := s.allow(ctx, a, doOutbox); err != nil {
 		return Letter{}, err
 	}
 	l, err := s.store.Letter(ctx, id)
@@ -99,7 +99,7 @@ func (s *Service) moveLetter(ctx context.Context, a Actor, act string, id int64,
 // the person to confirm is forgotten when its time is over, unless another
 // letter asks for it.
 func (s *Service) Drop(ctx context.Context, a Actor, id int64, reason string) error {
-	if err := may(a, doLetters); err != nil {
+	if err := s.allow(ctx, a, doLetters); err != nil {
 		return err
 	}
 	reason, err := plain("the reason", reason)
@@ -131,7 +131,7 @@ func (s *Service) Drop(ctx context.Context, a Actor, id int64, reason string) er
 // letterFor reads a letter that something is to be done with, and its card;
 // nil when there is none.
 func (s *Service) letterFor(ctx context.Context, tx *store.Tx, a Actor, act string, id int64, l *store.Letter) (*store.Contact, error) {
-	if err := may(a, doLetters); err != nil {
+	if err := s.allow(ctx, a, doLetters); err != nil {
 		return nil, err
 	}
 	var err error

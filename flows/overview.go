@@ -67,7 +67,7 @@ func (o Overview) Conversion(days int) (share float64, ok bool) {
 // Overview reads the maintained counters and their history: what it costs
 // depends on the days shown and the lists, not on how many contacts there are.
 func (s *Service) Overview(ctx context.Context, a Actor) (Overview, error) {
-	if err := may(a, doBrowse); err != nil {
+	if err := s.allow(ctx, a, doBrowse); err != nil {
 		return Overview{}, err
 	}
 	now := s.now()

@@ -14,7 +14,7 @@ import (
 // person needs to come back. Nobody is put on a list by it: only the person's
 // own click completes it. Staff enter how and when the person asked.
 func (s *Service) Resubscribe(ctx context.Context, a Actor, r Resubscription) (Waiting, error) {
-	if err := may(a, doResubscribe); err != nil {
+	if err := s.allow(ctx, a, doResubscribe); err != nil {
 		return Waiting{}, err
 	}
 	address, err := store.ParseAddress(r.Address)

@@ -1,6 +1,12 @@
 package flows
 
-import "slices"
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"kartotek/store"
+)
 
 // The acts of staff that a role may or may not do.
 const (
@@ -18,6 +24,7 @@ const (
 	doFreeze      = "freeze"
 	doCorrect     = "correct"
 	doMail        = "mail" // set up how letters leave
+	doStaff       = "staff"
 )
 
 var (
@@ -31,16 +38,37 @@ var rights = map[Role][]string{
 	Support:  supportMay,
 	Marketer: marketerMay,
 	Operator: operatorMay,
-	Owner:    append([]string{doAudit, doMail}, operatorMay...),
+	Owner:    append([]string{doAudit, doMail, doStaff}, operatorMay...),
 	Auditor:  {doAudit},
 }
+
+// Roles are those that staff can have, the least first.
+var Roles = []Role{Support, Marketer, Operator, Owner, Auditor}
 
 // may refuses what the actor's role does not allow.
 func may(a Actor, act string) error {
 	if slices.Contains(rights[a.Role], act) {
 		return nil
 	}
-	return refuse("the role %s may not do this (%s)", a.Role, act)
+	return &Refusal{Why: "the role " + string(a.Role) + " may not do this (" + act + ")", role: true}
+}
+
+// allow is may for a flow: of staff it looks up whether they still are, and it
+// writes a refusal into the audit.
+func (s *Service) allow(ctx context.Context, a Actor, act string) error {
+	if err := s.StillIn(ctx, a); err != nil {
+		return err
+	}
+	refused := may(a, act)
+	if refused == nil {
+		return nil
+	}
+	return errors.Join(refused, s.note(ctx, a, "refused", act))
+}
+
+// note writes an audit row about nobody in a transaction of its own.
+func (s *Service) note(ctx context.Context, a Actor, act, why string) error {
+	return s.store.InTx(ctx, func(tx *store.Tx) error { return audit(ctx, tx, a, store.At(s.now()), act, 0, why) })
 }
 
 // Why tells in a few words why an act is not possible on a card now; "" when it is.

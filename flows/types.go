@@ -42,6 +42,12 @@ type Actor struct {
 	Role Role
 	From string // the door: "console", "command line", "web"
 	IP   string // where an act of staff came from, when it came over the network
+	User string // the operating system's user who acts under a name of staff
+	// Staff is the number of one of staff, whose role is looked up again at
+	// every act; 0 for the others.
+	Staff int64
+	Key   string // fingerprint of the SSH key that signed in
+	Local bool   // the local user, who is the owner as long as there are no staff
 }
 
 // Client is the far end of a web request: it goes into the evidence.
@@ -58,7 +64,10 @@ var (
 )
 
 // Refusal is an act that a rule forbids: frozen, erased, role, limit.
-type Refusal struct{ Why string }
+type Refusal struct {
+	Why  string
+	role bool // it is the actor's role that forbids it
+}
 
 func (r *Refusal) Error() string { return r.Why }
 

@@ -13,7 +13,7 @@ import (
 // Unsubscribe pauses one list, or all when list is "". The card stays, and so
 // do the other lists; only the last one left changes the permission.
 func (s *Service) Unsubscribe(ctx context.Context, a Actor, id int64, list string) (Card, error) {
-	if err := may(a, doUnsubscribe); err != nil {
+	if err := s.allow(ctx, a, doUnsubscribe); err != nil {
 		return Card{}, err
 	}
 	var listID int64

@@ -152,6 +152,27 @@ CREATE TABLE IF NOT EXISTS checkpoints (
   note VARCHAR(600) NOT NULL
 );
 
+CREATE TABLE IF NOT EXISTS staff (
+  staff_id {{id}},
+  name VARCHAR(64) NOT NULL,
+  role VARCHAR(16) NOT NULL,
+  enabled SMALLINT NOT NULL,
+  created_at BIGINT NOT NULL,
+  version BIGINT NOT NULL
+);
+
+CREATE UNIQUE INDEX staff_name ON staff (name);
+
+CREATE TABLE IF NOT EXISTS staff_keys (
+  fingerprint VARCHAR(64) NOT NULL PRIMARY KEY,
+  staff_id BIGINT NOT NULL,
+  line TEXT NOT NULL,
+  added_at BIGINT NOT NULL,
+  removed_at BIGINT NOT NULL DEFAULT 0
+) {{clustered}};
+
+CREATE INDEX staff_keys_staff ON staff_keys (staff_id);
+
 CREATE TABLE IF NOT EXISTS tokens (
   token_hash VARBINARY(32) NOT NULL PRIMARY KEY,
   purpose SMALLINT NOT NULL,
