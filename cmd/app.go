@@ -29,7 +29,7 @@ type app struct {
 
 	store  *store.Store
 	who    flows.Actor // who is acting; set by open
-	common shared // with the other processes on the store; set by open
+	common shared      // with the other processes on the store; set by open
 }
 
 // openStore opens the store, once, and says so when its key file is new.

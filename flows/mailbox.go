@@ -36,7 +36,7 @@ func (s *Service) Capture(ctx context.Context, _, to string, data []byte) error 
 
 // Mailbox reads the newest captured mails.
 func (s *Service) Mailbox(ctx context.Context, a Actor, limit int) ([]Mail, error) {
-	if err := s.allow(ctx, a, doOutbox); err != nil {
+	if err := s.allow(ctx, a, doMailbox); err != nil {
 		return nil, err
 	}
 	rows, err := s.store.CapturedMails(ctx, 0, limit)
@@ -54,7 +54,7 @@ func (s *Service) Mailbox(ctx context.Context, a Actor, limit int) ([]Mail, erro
 
 // Mail reads one captured mail with its text; ErrNotFound when it isn't there.
 func (s *Service) Mail(ctx context.Context, a Actor, number int64) (Mail, error) {
-	if err := s.allow(ctx, a, doOutbox); err != nil {
+	if err := s.allow(ctx, a, doMailbox); err != nil {
 		return Mail{}, err
 	}
 	rows, err := s.store.CapturedMails(ctx, number, 1)

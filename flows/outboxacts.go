@@ -71,9 +71,12 @@ func (s *Service) Release(ctx context.Context, a Actor, id int64) (Letter, error
 }
 
 func (s *Service) moveLetter(ctx context.Context, a Actor, act string, id int64, state store.LetterState) (Letter, error) {
+	if err := s.allow(ctx, a, doLetters); err != nil {
+		return Letter{}, err
+	}
 	var l store.Letter
 	err := s.store.InTx(ctx, func(tx *store.Tx) error {
-		c, err := s.letterFor(ctx, tx, a, act, id, &l)
+		c, err := s.letterFor(ctx, tx, act, id, &l)
 		if err != nil {
 			return err
 		}
@@ -108,7 +111,7 @@ func (s *Service) Drop(ctx context.Context, a Actor, id int64, reason string) er
 	}
 	return s.store.InTx(ctx, func(tx *store.Tx) error {
 		var l store.Letter
-		c, err := s.letterFor(ctx, tx, a, ActDrop, id, &l)
+		c, err := s.letterFor(ctx, tx, ActDrop, id, &l)
 		if err != nil {
 			return err
 		}
@@ -130,10 +133,7 @@ func (s *Service) Drop(ctx context.Context, a Actor, id int64, reason string) er
 
 // letterFor reads a letter that something is to be done with, and its card;
 // nil when there is none.
-func (s *Service) letterFor(ctx context.Context, tx *store.Tx, a Actor, act string, id int64, l *store.Letter) (*store.Contact, error) {
-	if err := s.allow(ctx, a, doLetters); err != nil {
-		return nil, err
-	}
+func (s *Service) letterFor(ctx context.Context, tx *store.Tx, act string, id int64, l *store.Letter) (*store.Contact, error) {
 	var err error
 	if *l, err = tx.Letter(ctx, id); err != nil {
 		return nil, noLetter(err)

@@ -24,13 +24,14 @@ const (
 	doFreeze      = "freeze"
 	doCorrect     = "correct"
 	doMail        = "mail" // set up how letters leave
+	doMailbox     = "mailbox" // read captured mail, links and all
 	doStaff       = "staff"
 )
 
 var (
 	supportMay  = []string{doBrowse, doFind, doOutbox}
 	marketerMay = append([]string{doUnsubscribe, doResubscribe, doImport, doLists, doLetters}, supportMay...)
-	operatorMay = append([]string{doExport, doErase, doFreeze, doCorrect}, marketerMay...)
+	operatorMay = append([]string{doExport, doErase, doFreeze, doCorrect, doMailbox}, marketerMay...)
 )
 
 // rights say what each role may do.

@@ -384,29 +384,3 @@ func TestExportedJSONIsPrintable(t *testing.T) {
 		t.Errorf("the name came out as %q", *card.FirstName)
 	}
 }
-
-func TestRoles(t *testing.T) {
-	d := newDesk(t)
-	d.bring(marie, Confirmed)
-	for role, want := range map[Role]string{Support: "find", Marketer: "find unsubscribe", Operator: "find unsubscribe export", Owner: "find unsubscribe export audit", Auditor: "audit", "": ""} {
-		a := Actor{Name: "x", Role: role}
-		var can []string
-		try := func(name string, err error) {
-			var refusal *Refusal
-			if !errors.As(err, &refusal) {
-				can = append(can, name)
-			}
-		}
-		_, err := d.Find(t.Context(), a, marie)
-		try("find", err)
-		_, err = d.Unsubscribe(t.Context(), a, 999, "")
-		try("unsubscribe", err)
-		_, err = d.Export(t.Context(), a, "999", nil, "json", "")
-		try("export", err)
-		_, err = d.Audit(t.Context(), a, AuditFilter{}, 0, 10)
-		try("audit", err)
-		if got := strings.Join(can, " "); got != want {
-			t.Errorf("%q may %q, want %q", role, got, want)
-		}
-	}
-}

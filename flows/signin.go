@@ -101,7 +101,9 @@ func (s *Service) StillIn(ctx context.Context, a Actor) error {
 
 // SignedIn and SignedOut write the beginning and the end of a session into the
 // audit. Only those of staff leave a trace: without staff there is one user.
-func (s *Service) SignedIn(ctx context.Context, a Actor) error { return s.noteSession(ctx, a, "sign in") }
+func (s *Service) SignedIn(ctx context.Context, a Actor) error {
+	return s.noteSession(ctx, a, "sign in")
+}
 
 // SignedOut: see SignedIn.
 func (s *Service) SignedOut(ctx context.Context, a Actor) error {

@@ -221,7 +221,9 @@ var outsiders = []string{"contact", "clock", "system", "unknown"}
 // dots, hyphens and underscores.
 func staffName(name string) (string, error) {
 	name = strings.ToLower(strings.TrimSpace(name))
-	odd := func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune(".-_", r) }
+	odd := func(r rune) bool {
+		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune(".-_", r)
+	}
 	if n := utf8.RuneCountInString(name); n == 0 || n > 32 || len(name) > 64 || strings.ContainsFunc(name, odd) || slices.Contains(outsiders, name) {
 		return "", refuse("a name of staff has 1 to 32 letters, digits, dots, hyphens and underscores, and is not one of %s", strings.Join(outsiders, ", "))
 	}

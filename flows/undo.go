@@ -87,7 +87,7 @@ func (s *Service) UndoUntil(a Actor, id int64) time.Time {
 // unsubscribing took it off, and gives it back its permission. It is refused
 // as soon as anything else has happened to the card.
 func (s *Service) UndoUnsubscribe(ctx context.Context, a Actor, id int64) (Card, error) {
-	if err := may(a, doUnsubscribe); err != nil {
+	if err := s.allow(ctx, a, doUnsubscribe); err != nil {
 		return Card{}, err
 	}
 	u, ok := s.slips.of(a, id, s.now())

@@ -1,0 +1,148 @@
+package flows
+
+import (
+	"context"
+	"errors"
+	"io"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// reach is a method of the service that staff call: the roles of DESIGN
+// section 7 that may, and a call that gets as far as the role is looked at.
+type reach struct {
+	roles string
+	call  func(context.Context, *Service, Actor) error
+}
+
+// The roles that each part of section 7 names; an owner may do what operators may.
+const (
+	lookers   = "support marketer operator owner"
+	marketers = "marketer operator owner"
+	operators = "operator owner"
+	owners    = "owner"
+	readers   = "owner auditor"
+)
+
+// err2 is the error of a call that answers something as well.
+func err2[T any](_ T, err error) error { return err }
+
+// nobody is a SubscriberID that there isn't.
+const nobody = 987654321
+
+// reached are all methods that take an actor.
+var reached = map[string]reach{
+	"Find": {lookers, func(ctx context.Context, s *Service, a Actor) error {
+		return err2(s.Find(ctx, a, "nobody@example.com"))
+	}},
+	"FindOpened": {lookers, func(ctx context.Context, s *Service, a Actor) error {
+		return err2(s.FindOpened(ctx, a, "nobody@example.com"))
+	}},
+	"Open":     {lookers, func(ctx context.Context, s *Service, a Actor) error { return err2(s.Open(ctx, a, nobody, nil)) }},
+	"Browse":   {lookers, func(ctx context.Context, s *Service, a Actor) error { return err2(s.Browse(ctx, a, Page{})) }},
+	"Overview": {lookers, func(ctx context.Context, s *Service, a Actor) error { return err2(s.Overview(ctx, a)) }},
+	"Outbox":   {lookers, func(ctx context.Context, s *Service, a Actor) error { return err2(s.Outbox(ctx, a, "", 0, 1)) }},
+	"Letter":   {lookers, func(ctx context.Context, s *Service, a Actor) error { return err2(s.Letter(ctx, a, nobody)) }},
+
+	"Unsubscribe": {marketers, func(ctx context.Context, s *Service, a Actor) error { return err2(s.Unsubscribe(ctx, a, nobody, "")) }},
+	"UndoUnsubscribe": {marketers, func(ctx context.Context, s *Service, a Actor) error {
+		return err2(s.UndoUnsubscribe(ctx, a, nobody))
+	}},
+	"Resubscribe": {marketers, func(ctx context.Context, s *Service, a Actor) error {
+		return err2(s.Resubscribe(ctx, a, Resubscription{Address: "nobody@example.com", List: "News", Asked: "by telephone"}))
+	}},
+	"Import": {marketers, func(ctx context.Context, s *Service, a Actor) error {
+		return err2(s.Import(ctx, a, "/nowhere/people.csv", ImportOptions{List: "News"}, nil))
+	}},
+	"ImportActivity": {marketers, func(ctx context.Context, s *Service, a Actor) error {
+		return err2(s.ImportActivity(ctx, a, "/nowhere/people.csv", ActivityOptions{}, nil))
+	}},
+	"Sample":  {marketers, func(ctx context.Context, s *Service, a Actor) error { return err2(s.Sample(ctx, a, 0, nil)) }},
+	"AddList": {marketers, func(ctx context.Context, s *Service, a Actor) error { return err2(s.AddList(ctx, a, "")) }},
+	"Retry":   {marketers, func(ctx context.Context, s *Service, a Actor) error { return err2(s.Retry(ctx, a, nobody)) }},
+	"Hold":    {marketers, func(ctx context.Context, s *Service, a Actor) error { return err2(s.Hold(ctx, a, nobody)) }},
+	"Release": {marketers, func(ctx context.Context, s *Service, a Actor) error { return err2(s.Release(ctx, a, nobody)) }},
+	"Drop":    {marketers, func(ctx context.Context, s *Service, a Actor) error { return s.Drop(ctx, a, nobody, "by mistake") }},
+
+	"Erase": {operators, func(ctx context.Context, s *Service, a Actor) error {
+		return err2(s.Erase(ctx, a, "987654321", "asked for it"))
+	}},
+	"Export": {operators, func(ctx context.Context, s *Service, a Actor) error {
+		return err2(s.Export(ctx, a, "987654321", nil, "json", ""))
+	}},
+	"ExportTo": {operators, func(ctx context.Context, s *Service, a Actor) error {
+		return s.ExportTo(ctx, a, "987654321", "json", io.Discard)
+	}},
+	"Correct": {operators, func(ctx context.Context, s *Service, a Actor) error {
+		return err2(s.Correct(ctx, a, nobody, "city", ""))
+	}},
+	"Freeze": {operators, func(ctx context.Context, s *Service, a Actor) error {
+		return err2(s.Freeze(ctx, a, nobody, "disputed"))
+	}},
+	"Unfreeze": {operators, func(ctx context.Context, s *Service, a Actor) error {
+		return err2(s.Unfreeze(ctx, a, nobody, "settled"))
+	}},
+	"Mailbox": {operators, func(ctx context.Context, s *Service, a Actor) error { return err2(s.Mailbox(ctx, a, 1)) }},
+	"Mail":    {operators, func(ctx context.Context, s *Service, a Actor) error { return err2(s.Mail(ctx, a, nobody)) }},
+
+	"Staff": {owners, func(ctx context.Context, s *Service, a Actor) error { return err2(s.Staff(ctx, a)) }},
+	"AddStaff": {owners, func(ctx context.Context, s *Service, a Actor) error {
+		return err2(s.AddStaff(ctx, a, "bob", Support, ""))
+	}},
+	"SetRole": {owners, func(ctx context.Context, s *Service, a Actor) error { return err2(s.SetRole(ctx, a, "none", Support)) }},
+	"EnableStaff": {owners, func(ctx context.Context, s *Service, a Actor) error {
+		return err2(s.EnableStaff(ctx, a, "none", false))
+	}},
+	"AddStaffKey": {owners, func(ctx context.Context, s *Service, a Actor) error {
+		return err2(s.AddStaffKey(ctx, a, "none", "ssh-ed25519"))
+	}},
+	"RemoveStaffKey": {owners, func(ctx context.Context, s *Service, a Actor) error {
+		return err2(s.RemoveStaffKey(ctx, a, "none", "SHA256:"))
+	}},
+
+	"Audit": {readers, func(ctx context.Context, s *Service, a Actor) error { return err2(s.Audit(ctx, a, 0, 0, 1)) }},
+}
+
+// unreached are the methods that no role is needed for, and why not.
+var unreached = map[string]string{
+	"FormOf": "web, for anybody", "SignUp": "web, for anybody",
+	"LookConfirm": "web, by a token", "Confirm": "web, by a token", "LookUnsubscribe": "web, by a token", "UnsubscribeByToken": "web, by a token",
+	"Spool": "the mail sender", "Capture": "the mail sender", "OnLetter": "wiring", "SetClock": "wiring", "SetLog": "wiring", "Clock": "the clock", "Tick": "the clock",
+	"Lists": "names and numbers of lists", "Counts": "numbers", "CursorOf": "a time",
+	"Why": "tells what a role may", "WhyLetter": "tells what a role may", "UndoUntil": "a time",
+	"SignIn": "before there is a role", "KnownKey": "before there is a role", "StillIn": "asks about a role", "SignedIn": "writes who came", "SignedOut": "writes who went", "TurnedAway": "writes who didn't come in",
+}
+
+// TestRoles walks every method with every role: what a role's row doesn't
+// allow is refused and written down, and no method is left out of the walk.
+func TestRoles(t *testing.T) {
+	service := reflect.TypeFor[*Service]()
+	for i := range service.NumMethod() {
+		name := service.Method(i).Name
+		_, in := reached[name]
+		if _, out := unreached[name]; in == out {
+			t.Errorf("Service.%s is new: say in this file which roles may call it", name)
+		}
+	}
+	d := newDesk(t)
+	for name, r := range reached {
+		for _, role := range Roles {
+			a := Actor{Name: "bo", Role: role, From: "test"}
+			err := r.call(t.Context(), d.Service, a)
+			var refusal *Refusal
+			refused := errors.As(err, &refusal) && refusal.role
+			if allowed := slices.Contains(strings.Fields(r.roles), string(role)); allowed == refused {
+				t.Errorf("%s by %s: allowed is %t, and it says %v", name, role, allowed, err)
+			}
+			if !refused {
+				continue
+			}
+			rows, err := d.store.Audit(t.Context(), 0, 0, 1)
+			if err != nil || len(rows) != 1 || rows[0].Act != "refused" || rows[0].Actor != "bo" {
+				t.Errorf("%s by %s leaves no trace: %+v, %v", name, role, rows, err)
+			}
+		}
+	}
+}
