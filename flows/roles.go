@@ -23,7 +23,7 @@ const (
 	doAudit       = "audit"
 	doFreeze      = "freeze"
 	doCorrect     = "correct"
-	doMail        = "mail" // set up how letters leave
+	doMail        = "mail"    // set up how letters leave
 	doMailbox     = "mailbox" // read captured mail, links and all
 	doStaff       = "staff"
 )

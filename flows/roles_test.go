@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"kartotek/flows/letters"
 )
 
 // reach is a method of the service that staff call: the roles of DESIGN
@@ -44,6 +46,7 @@ var reached = map[string]reach{
 	"Browse":   {lookers, func(ctx context.Context, s *Service, a Actor) error { return err2(s.Browse(ctx, a, Page{})) }},
 	"Overview": {lookers, func(ctx context.Context, s *Service, a Actor) error { return err2(s.Overview(ctx, a)) }},
 	"Outbox":   {lookers, func(ctx context.Context, s *Service, a Actor) error { return err2(s.Outbox(ctx, a, "", 0, 1)) }},
+	"Story":    {lookers, func(ctx context.Context, s *Service, a Actor) error { return err2(s.Story(ctx, a, nobody)) }},
 	"Letter":   {lookers, func(ctx context.Context, s *Service, a Actor) error { return err2(s.Letter(ctx, a, nobody)) }},
 
 	"Unsubscribe": {marketers, func(ctx context.Context, s *Service, a Actor) error { return err2(s.Unsubscribe(ctx, a, nobody, "")) }},
@@ -61,6 +64,9 @@ var reached = map[string]reach{
 	}},
 	"Sample":  {marketers, func(ctx context.Context, s *Service, a Actor) error { return err2(s.Sample(ctx, a, 0, nil)) }},
 	"AddList": {marketers, func(ctx context.Context, s *Service, a Actor) error { return err2(s.AddList(ctx, a, "")) }},
+	"SetListSender": {marketers, func(ctx context.Context, s *Service, a Actor) error {
+		return err2(s.SetListSender(ctx, a, "Nowhere", letters.Sender{}))
+	}},
 	"Retry":   {marketers, func(ctx context.Context, s *Service, a Actor) error { return err2(s.Retry(ctx, a, nobody)) }},
 	"Hold":    {marketers, func(ctx context.Context, s *Service, a Actor) error { return err2(s.Hold(ctx, a, nobody)) }},
 	"Release": {marketers, func(ctx context.Context, s *Service, a Actor) error { return err2(s.Release(ctx, a, nobody)) }},
@@ -87,6 +93,9 @@ var reached = map[string]reach{
 	"Mailbox": {operators, func(ctx context.Context, s *Service, a Actor) error { return err2(s.Mailbox(ctx, a, 1)) }},
 	"Mail":    {operators, func(ctx context.Context, s *Service, a Actor) error { return err2(s.Mail(ctx, a, nobody)) }},
 
+	"MakeSigningKeys": {owners, func(ctx context.Context, s *Service, a Actor) error {
+		return err2(s.MakeSigningKeys(ctx, a, "", false, func(string) ([]SigningKey, error) { return nil, io.EOF }))
+	}},
 	"Staff": {owners, func(ctx context.Context, s *Service, a Actor) error { return err2(s.Staff(ctx, a)) }},
 	"AddStaff": {owners, func(ctx context.Context, s *Service, a Actor) error {
 		return err2(s.AddStaff(ctx, a, "bob", Support, ""))
@@ -109,7 +118,7 @@ var reached = map[string]reach{
 var unreached = map[string]string{
 	"FormOf": "web, for anybody", "SignUp": "web, for anybody",
 	"LookConfirm": "web, by a token", "Confirm": "web, by a token", "LookUnsubscribe": "web, by a token", "UnsubscribeByToken": "web, by a token",
-	"Spool": "the mail sender", "Capture": "the mail sender", "OnLetter": "wiring", "SetClock": "wiring", "SetLog": "wiring", "Clock": "the clock", "Tick": "the clock",
+	"Spool": "the mail sender", "Capture": "the mail sender", "SigningKeys": "the mail sender", "SigningDomains": "the mail sender", "OnLetter": "wiring", "SetClock": "wiring", "SetLog": "wiring", "Clock": "the clock", "Tick": "the clock",
 	"Lists": "names and numbers of lists", "Counts": "numbers", "CursorOf": "a time",
 	"Why": "tells what a role may", "WhyLetter": "tells what a role may", "UndoUntil": "a time",
 	"SignIn": "before there is a role", "KnownKey": "before there is a role", "StillIn": "asks about a role", "SignedIn": "writes who came", "SignedOut": "writes who went", "TurnedAway": "writes who didn't come in",
