@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"kartotek/flows/letters"
+	"kartotek/store"
 )
 
 // reach is a method of the service that staff call: the roles of DESIGN
@@ -111,14 +112,16 @@ var reached = map[string]reach{
 		return err2(s.RemoveStaffKey(ctx, a, "none", "SHA256:"))
 	}},
 
-	"Audit": {readers, func(ctx context.Context, s *Service, a Actor) error { return err2(s.Audit(ctx, a, 0, 0, 1)) }},
+	"Audit": {readers, func(ctx context.Context, s *Service, a Actor) error {
+		return err2(s.Audit(ctx, a, AuditFilter{}, 0, 1))
+	}},
 }
 
 // unreached are the methods that no role is needed for, and why not.
 var unreached = map[string]string{
 	"FormOf": "web, for anybody", "SignUp": "web, for anybody",
 	"LookConfirm": "web, by a token", "Confirm": "web, by a token", "LookUnsubscribe": "web, by a token", "UnsubscribeByToken": "web, by a token",
-	"Spool": "the mail sender", "Capture": "the mail sender", "SigningKeys": "the mail sender", "SigningDomains": "the mail sender", "OnLetter": "wiring", "SetClock": "wiring", "SetLog": "wiring", "Clock": "the clock", "Tick": "the clock",
+	"Spool": "the mail sender", "Capture": "the mail sender", "SigningKeys": "the mail sender", "SigningDomains": "the mail sender", "OnLetter": "wiring", "SetClock": "wiring", "SetLog": "wiring", "Clock": "the clock", "Seal": "the log", "Sealing": "the log", "Tick": "the clock",
 	"Lists": "names and numbers of lists", "Counts": "numbers", "CursorOf": "a time",
 	"Why": "tells what a role may", "WhyLetter": "tells what a role may", "UndoUntil": "a time",
 	"SignIn": "before there is a role", "KnownKey": "before there is a role", "StillIn": "asks about a role", "SignedIn": "writes who came", "SignedOut": "writes who went", "TurnedAway": "writes who didn't come in",
@@ -148,7 +151,7 @@ func TestRoles(t *testing.T) {
 			if !refused {
 				continue
 			}
-			rows, err := d.store.Audit(t.Context(), 0, 0, 1)
+			rows, err := d.store.Audit(t.Context(), store.AuditQuery{Limit: 1})
 			if err != nil || len(rows) != 1 || rows[0].Act != "refused" || rows[0].Actor != "bo" {
 				t.Errorf("%s by %s leaves no trace: %+v, %v", name, role, rows, err)
 			}

@@ -69,7 +69,7 @@ func TestLocalUserIsOwnerUntilStaffExist(t *testing.T) {
 	if _, err := d.AddStaff(ctx, a, "bo", Support, ""); err != nil {
 		t.Fatal(err)
 	}
-	rows, err := d.Audit(ctx, a, 0, 0, 3)
+	rows, err := d.Audit(ctx, a, AuditFilter{}, 0, 3)
 	d.must(err)
 	if rows[0].Actor != "anna" || rows[0].From != "test (root)" || rows[0].Why != "bo, support" || rows[1].Act != "refused" || rows[1].Actor != "unknown" {
 		t.Errorf("the audit says %+v", rows)
