@@ -165,6 +165,7 @@ func spread(ctx context.Context, p place) error {
 	const counter = `INSERT INTO counters (name, shard, n) SELECT `
 	return inTx(ctx, db, `DELETE FROM days`, `DELETE FROM counters`,
 		counter+`CONCAT('permission/', CASE permission WHEN 1 THEN 'pending' WHEN 2 THEN 'confirmed' ELSE 'unsubscribed' END), 0, COUNT(*) FROM contacts GROUP BY permission`,
+		counter+`CONCAT('rating/', CASE rating WHEN 1 THEN 'dormant' WHEN 2 THEN 'low' WHEN 3 THEN 'average' WHEN 4 THEN 'high' ELSE 'VIP' END), 0, COUNT(*) FROM contacts WHERE rating > 0 GROUP BY rating`,
 		counter+`CONCAT('source/', source), 0, COUNT(*) FROM contacts GROUP BY source`,
 		counter+`CONCAT('list/', list_id, CASE status WHEN 1 THEN '/pending' WHEN 2 THEN '/subscribed' ELSE '/unsubscribed' END), 0, COUNT(*) FROM memberships GROUP BY list_id, status`)
 }

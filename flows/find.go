@@ -154,73 +154,16 @@ func (s *Service) card(ctx context.Context, id int64) (Card, error) {
 	return cards[0], s.waiting(ctx, cards)
 }
 
-// Browse reads a page of cards, newest first. Tombstones never show in it:
-// they are found only by somebody who knows the full address.
-func (s *Service) Browse(ctx context.Context, a Actor, p Page) (Cards, error) {
-	if err := s.allow(ctx, a, doBrowse); err != nil {
-		return Cards{}, err
-	}
-	if p.Filter.Permission == Deleted {
-		return Cards{}, refuse("tombstones can't be leafed through: one is found only by its full address")
-	}
-	if p.Limit <= 0 || p.Limit > 500 {
-		p.Limit = 50
-	}
-	q := store.BrowseQuery{Permission: p.Filter.Permission, Source: p.Filter.Source, Limit: p.Limit + 1, From: store.Place{LastSeen: 1<<63 - 1, ID: 1<<63 - 1}}
-	if p.Filter.List != "" {
-		l, err := s.listNamed(ctx, p.Filter.List)
-		if err != nil {
-			return Cards{}, err
-		}
-		q.ListID = l.ID
-	}
-	switch {
-	case p.Last:
-		q.Backwards, q.FromEnd = true, true
-	case p.Before != nil:
-		q.Backwards, q.From = true, store.Place(*p.Before)
-	case p.After != nil:
-		q.From = store.Place(*p.After)
-	}
-	contacts, err := s.store.Browse(ctx, q)
-	if err != nil {
-		return Cards{}, err
-	}
-	more := len(contacts) > p.Limit
-	if more && q.Backwards {
-		contacts = contacts[1:]
-	} else if more {
-		contacts = contacts[:p.Limit]
-	}
-	out := Cards{Older: more, Newer: p.After != nil}
-	if q.Backwards {
-		out.Older, out.Newer = !p.Last, more
-	}
-	if out.Cards, err = s.cards(ctx, contacts); err != nil {
-		return Cards{}, err
-	}
-	if n := len(contacts); n > 0 {
-		out.First, out.Last = cursor(contacts[0]), cursor(contacts[n-1])
-	}
-	return out, nil
-}
-
-func cursor(c *store.Contact) Cursor { return Cursor{int64(c.LastSeenAt), c.SubscriberID} }
-
-// CursorOf is the place of a card, for a page that starts after it.
-func (s *Service) CursorOf(ctx context.Context, id int64) (Cursor, error) {
-	c, err := s.store.Contact(ctx, id)
-	if err != nil {
-		return Cursor{}, err
-	}
-	if c.Permission == Deleted {
-		return Cursor{}, ErrNotFound
-	}
-	return cursor(c), nil
-}
-
 // Counts reads the maintained counters.
 func (s *Service) Counts(ctx context.Context) (Counts, error) {
 	c, err := s.store.Counters(ctx)
-	return Counts{ByPermission: c.ByPermission, BySource: c.BySource, Due: c.OpenLetters()}, err
+	return Counts{ByPermission: c.ByPermission, BySource: c.BySource, ByRating: byWord(c.ByRating), Due: c.OpenLetters()}, err
+}
+
+func byWord(ratings map[store.Rating]int64) map[string]int64 {
+	out := make(map[string]int64, len(ratings))
+	for r, n := range ratings {
+		out[r.String()] = n
+	}
+	return out
 }

@@ -176,14 +176,18 @@ type Filter struct {
 	List       string
 	Permission Permission
 	Source     string
+	Rating     string    // one of Ratings
+	From       time.Time // last activity at this time or later; not in the order by id
+	Before     time.Time // last activity before this time; likewise
 }
 
-// Cursor is a place between two cards in newest-first order.
+// Cursor is a place between two cards in the order of a page.
 type Cursor struct{ LastSeen, ID int64 }
 
-// Page asks for cards in newest-first order.
+// Page asks for cards, the latest first.
 type Page struct {
 	Filter Filter
+	Order  Order
 	After  *Cursor // the cards that follow this place; nil: the first page
 	Before *Cursor // the cards just ahead of this place
 	Last   bool    // the very last page, wherever After and Before point
@@ -213,7 +217,8 @@ type List struct {
 type Counts struct {
 	ByPermission map[Permission]int64
 	BySource     map[string]int64
-	Due          int64 // letters waiting to be sent
+	ByRating     map[string]int64 // by the words of Ratings
+	Due          int64            // letters waiting to be sent
 }
 
 // Contacts counts the cards that browsing shows, tombstones included.

@@ -72,14 +72,17 @@ func (q queries) ContactsOf(ctx context.Context, ids []int64, sealed bool) (map[
 // version that was read; a sealed value that was not read stays. It leaves the
 // indexes of addresses alone, which is most of what SaveContact costs.
 func (tx *Tx) SaveBehaviour(ctx context.Context, c *Contact) error {
-	const set = `UPDATE contacts SET rating = ?, opens = ?, clicks = ?, updates = ?, score = ?, scored_at = ?, rate_at = ?, sealed = COALESCE(?, sealed), version = version + 1`
-	args := []any{c.Rating, c.Opens, c.Clicks, c.Updates, c.Score, c.ScoredAt, c.RateAt, bytesOrNull(c.Sealed)}
-	query := set + ` WHERE subscriber_id = ? AND version = ?`
+	query := `UPDATE contacts SET opens = ?, clicks = ?, updates = ?, score = ?, scored_at = ?, rate_at = ?, sealed = COALESCE(?, sealed), version = version + 1`
+	args := []any{c.Opens, c.Clicks, c.Updates, c.Score, c.ScoredAt, c.RateAt, bytesOrNull(c.Sealed)}
 	if c.seen != c.LastSeenAt { // the indexes that browsing walks along
-		query = set + `, last_seen_at = ? WHERE subscriber_id = ? AND version = ?`
-		args = append(args, c.LastSeenAt)
+		query, args = query+`, last_seen_at = ?`, append(args, c.LastSeenAt)
 	}
-	if err := tx.one(ctx, query, append(args, c.SubscriberID, c.Version)...); err != nil {
+	if c.rated != c.Rating {
+		query, args = query+`, rating = ?`, append(args, c.Rating)
+		tx.countRating(c.rated, -1)
+		tx.countRating(c.Rating, 1)
+	}
+	if err := tx.one(ctx, query+` WHERE subscriber_id = ? AND version = ?`, append(args, c.SubscriberID, c.Version)...); err != nil {
 		return err
 	}
 	if err := tx.moveMemberships(ctx, c); err != nil {

@@ -2,38 +2,52 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"slices"
 	"strings"
 )
 
-// Place is a position in newest-first order: between this card and the next.
+// Place is a position between a card and the next, in the order of a browse.
+// In the order by id only the ID counts.
 type Place struct{ LastSeen, ID int64 }
 
-// BrowseQuery narrows a browse; zero values do not. Tombstones never show.
+// BrowseQuery narrows and orders a browse; zero values narrow nothing.
+// Tombstones never show.
 type BrowseQuery struct {
 	ListID     int64
 	Permission Permission
 	Source     string
-	From       Place // where to start; ignored when FromEnd
+	Rating     Rating
+	SeenFrom   Micros // last activity at this time or later; not in the order by id
+	SeenBefore Micros // last activity before this time; likewise
+	ByID       bool   // newest SubscriberID first, else latest activity first
+	From       Place  // where to start; ignored when FromEnd
 	FromEnd    bool
-	Backwards  bool // towards newer cards; the answer is newest first all the same
+	Backwards  bool // towards the first cards; the answer is in the same order all the same
 	Limit      int
 }
+
+// walk is what a page is read along.
+type walk int
+
+const (
+	alongAll walk = iota
+	alongList
+	alongSource
+	alongRating
+)
 
 // Browse reads a page by keyset: its cost does not depend on where it is.
 // Each permission (on a list: each status) is a stretch of an index that ends
 // in the sort key. What asks for all of them merges a page of each, so that no
-// second index has to be kept for it.
+// second index has to be kept for it. No index holds two of list, source and
+// rating: the rarest is walked along then, which finds a page soonest.
 func (q queries) Browse(ctx context.Context, b BrowseQuery) ([]*Contact, error) {
-	byList := b.ListID != 0
-	if byList && b.Source != "" {
-		rarer, err := q.sourceIsRarer(ctx, b.Source, b.ListID)
-		if err != nil {
-			return nil, err
-		}
-		byList = !rarer
+	along, err := q.rarest(ctx, b)
+	if err != nil {
+		return nil, err
 	}
-	query, args := b.sql(byList)
+	query, args := b.sql(along)
 	out, err := q.contacts(ctx, query, args...)
 	if b.Backwards {
 		slices.Reverse(out)
@@ -41,21 +55,53 @@ func (q queries) Browse(ctx context.Context, b BrowseQuery) ([]*Contact, error) 
 	return out, err
 }
 
-// sourceIsRarer tells whether fewer contacts come from a source than stand on
-// a list: no index holds both, and walking along the rarer finds a page sooner.
-func (q queries) sourceIsRarer(ctx context.Context, source string, listID int64) (bool, error) {
-	const sum = `(SELECT COALESCE(SUM(n), 0) FROM counters WHERE name `
-	var rarer bool
-	err := q.get(ctx, []any{&rarer}, `SELECT `+sum+`= ?) < `+sum+`IN (?, ?, ?))`, "source/"+source,
-		listCounter(listID, OnHold), listCounter(listID, Subscribed), listCounter(listID, Left))
-	return rarer, err
+// rarest picks what a page is read along by what the counters say.
+func (q queries) rarest(ctx context.Context, b BrowseQuery) (walk, error) {
+	names := map[string]walk{}
+	if b.ListID != 0 {
+		for _, status := range []string{OnHold, Subscribed, Left} {
+			if b.Permission == Unknown || statusCodes[status] == statusOf[b.Permission] {
+				names[listCounter(b.ListID, status)] = alongList
+			}
+		}
+	}
+	if b.Source != "" {
+		names["source/"+b.Source] = alongSource
+	}
+	if b.Rating != 0 {
+		names[ratingCounter(b.Rating)] = alongRating
+	}
+	var args []any
+	n := map[walk]int64{}
+	for name, w := range names {
+		args, n[w] = append(args, name), 0
+	}
+	if len(n) < 2 {
+		for w := range n {
+			return w, nil
+		}
+		return alongAll, nil
+	}
+	err := q.each(ctx, func(rows *sql.Rows) error {
+		var name string
+		var m int64
+		err := rows.Scan(&name, &m)
+		n[names[name]] += m
+		return err
+	}, `SELECT name, SUM(n) FROM counters WHERE name IN (?`+strings.Repeat(", ?", len(args)-1)+`) GROUP BY name`, args...)
+	best := alongAll
+	for _, w := range []walk{alongList, alongSource, alongRating} {
+		if m, ok := n[w]; ok && (best == alongAll || m < n[best]) {
+			best = w
+		}
+	}
+	return best, err
 }
 
-// sql is the query of a page, walking along a list's members or along contacts.
-// A stretch is walked for its ids, which are all in the index, and the cards are
-// read after that: asked for whole rows, MariaDB would walk a stretch from its
-// end instead of from the place.
-func (b BrowseQuery) sql(byList bool) (string, []any) {
+// sql is the query of a page. A stretch is walked for its ids, which are all
+// in the index, and the cards are read after that: asked for whole rows,
+// MariaDB would walk a stretch from its end instead of from the place.
+func (b BrowseQuery) sql(along walk) (string, []any) {
 	arms := []Permission{Pending, Confirmed, Unsubscribed}
 	if b.Permission != Unknown {
 		arms = []Permission{b.Permission}
@@ -63,63 +109,116 @@ func (b BrowseQuery) sql(byList bool) (string, []any) {
 	var parts []string
 	var args []any
 	for _, p := range arms {
-		text, more := b.arm(byList, p)
+		text, more := b.arm(along, p)
 		parts, args = append(parts, "SELECT * FROM ("+text+") AS arm"), append(args, more...)
 	}
-	order := b.order()
-	return "SELECT " + contactColumns + " FROM (" + strings.Join(parts, " UNION ALL ") +
-		" ORDER BY last_seen_at " + order + ", subscriber_id " + order + " LIMIT ?) AS page CROSS JOIN contacts c ON c.subscriber_id = page.subscriber_id" +
-		" ORDER BY page.last_seen_at " + order + ", page.subscriber_id " + order, append(args, b.Limit)
+	return "SELECT " + contactColumns + " FROM (" + strings.Join(parts, " UNION ALL ") + b.order("") +
+		" LIMIT ?) AS page CROSS JOIN contacts c ON c.subscriber_id = page.subscriber_id" + b.order("page."), append(args, b.Limit)
 }
 
-func (b BrowseQuery) order() string {
-	if b.Backwards {
-		return "ASC"
+// key are the columns of the sort key, each with what it is of in front.
+func (b BrowseQuery) key(of string) []string {
+	if b.ByID {
+		return []string{of + "subscriber_id"}
 	}
-	return "DESC"
+	return []string{of + "last_seen_at", of + "subscriber_id"}
 }
 
-// arm is a page of one stretch of an index. A unary plus keeps a column out of
-// SQLite's choice of the index; MariaDB finds the right one by itself.
-func (b BrowseQuery) arm(byList bool, p Permission) (string, []any) {
-	var where []string
-	var args []any
-	add := func(cond string, a ...any) { where, args = append(where, cond), append(args, a...) }
-	from, walked := "contacts c", "c"
-	if byList {
-		from, walked = "memberships m", "m"
-		add("m.list_id = ? AND m.status = ?", b.ListID, statusOf[p])
-		if b.Permission != Unknown || b.Source != "" {
+func (b BrowseQuery) order(of string) string {
+	way := " DESC"
+	if b.Backwards {
+		way = " ASC"
+	}
+	return " ORDER BY " + strings.Join(b.key(of), way+", ") + way
+}
+
+// conditions are what an arm's rows must fulfil.
+type conditions struct {
+	where []string
+	args  []any
+}
+
+func (c *conditions) add(cond string, args ...any) {
+	c.where, c.args = append(c.where, cond), append(c.args, args...)
+}
+
+// arm is a page of one stretch of an index.
+func (b BrowseQuery) arm(along walk, p Permission) (string, []any) {
+	var c conditions
+	from, of := "contacts c", "c."
+	if along == alongList {
+		from, of = "memberships m", "m."
+	}
+	from += b.index(along)
+	if along == alongList {
+		c.add("m.list_id = ? AND m.status = ?", b.ListID, statusOf[p])
+		if b.Permission != Unknown || b.Source != "" || b.Rating != 0 {
 			from += " CROSS JOIN contacts c ON c.subscriber_id = m.subscriber_id"
 		}
 		if b.Permission != Unknown { // whoever left this list may be confirmed on another
-			add("+c.permission = ?", p)
-		}
-		if b.Source != "" {
-			add("+c.source = ?", b.Source)
+			c.add("+c.permission = ?", p)
 		}
 	} else {
-		add("c.permission = ?", p)
-		if b.Source != "" {
-			add("c.source = ?", b.Source)
-		}
+		c.add("c.permission = ?", p)
 		if b.ListID != 0 {
 			from += " CROSS JOIN memberships m ON m.subscriber_id = c.subscriber_id"
-			add("m.list_id = ?", b.ListID)
+			c.add("m.list_id = ?", b.ListID)
 		}
 		if b.ListID != 0 && b.Permission != Unknown {
-			add("+m.status = ?", statusOf[p])
+			c.add("+m.status = ?", statusOf[p])
 		}
 	}
-	cond, order := walked+".last_seen_at <= ? AND ("+walked+".last_seen_at < ? OR "+walked+".subscriber_id < ?)", b.order()
+	b.narrow(&c, along)
+	b.place(&c, of)
+	return "SELECT " + strings.Join(b.key(of), ", ") + " FROM " + from + " WHERE " + strings.Join(c.where, " AND ") + b.order(of) + " LIMIT ?", append(c.args, b.Limit)
+}
+
+// index is the index that an arm walks along, for MariaDB and MySQL, which take
+// another one at times; SQLite finds it by itself and reads a comment here.
+func (b BrowseQuery) index(along walk) string {
+	name := map[walk]string{alongAll: "contacts_permission", alongList: "memberships_status", alongSource: "contacts_source", alongRating: "contacts_rating"}[along]
+	if b.ByID {
+		name += "_id"
+	}
+	return " /*! FORCE INDEX (" + name + ") */"
+}
+
+// narrow keeps to a source and a rating. A unary plus keeps a column out of
+// SQLite's choice of the index.
+func (b BrowseQuery) narrow(c *conditions, along walk) {
+	plus := func(w walk) string {
+		if along == w {
+			return ""
+		}
+		return "+"
+	}
+	if b.Source != "" {
+		c.add(plus(alongSource)+"c.source = ?", b.Source)
+	}
+	if b.Rating != 0 {
+		c.add(plus(alongRating)+"c.rating = ?", b.Rating)
+	}
+}
+
+// place begins where the page begins, and keeps to the time of last activity.
+func (b BrowseQuery) place(c *conditions, of string) {
+	if b.SeenFrom != 0 {
+		c.add(of+"last_seen_at >= ?", b.SeenFrom)
+	}
+	if b.SeenBefore != 0 {
+		c.add(of+"last_seen_at < ?", b.SeenBefore)
+	}
+	if b.FromEnd {
+		return
+	}
+	cond, args := of+"last_seen_at <= ? AND ("+of+"last_seen_at < ? OR "+of+"subscriber_id < ?)", []any{b.From.LastSeen, b.From.LastSeen, b.From.ID}
+	if b.ByID {
+		cond, args = of+"subscriber_id < ?", args[2:]
+	}
 	if b.Backwards {
 		cond = strings.ReplaceAll(cond, "<", ">")
 	}
-	if !b.FromEnd {
-		add(cond, b.From.LastSeen, b.From.LastSeen, b.From.ID)
-	}
-	return "SELECT " + walked + ".subscriber_id, " + walked + ".last_seen_at FROM " + from + " WHERE " + strings.Join(where, " AND ") +
-		" ORDER BY " + walked + ".last_seen_at " + order + ", " + walked + ".subscriber_id " + order + " LIMIT ?", append(args, b.Limit)
+	c.add(cond, args...)
 }
 
 // statusOf is the membership that goes with a permission: whoever is confirmed

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"iter"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -16,30 +17,68 @@ func TestBrowseEveryFilter(t *testing.T) {
 	s := open(t, t.TempDir())
 	ctx := context.Background()
 	contacts, onList := populate(t, ctx, s, 150)
-	for _, list := range []int64{0, 1, 2} {
-		for _, source := range []string{"", "Webform", "Rare"} {
-			for _, p := range []Permission{Unknown, Pending, Confirmed, Unsubscribed} {
-				var want []int64
-				for _, c := range contacts {
-					status, there := onList[[2]int64{c.SubscriberID, list}]
-					onIt := there && (p == Unknown || statusCodes[status] == statusOf[p])
-					if c.Permission != Deleted && (p == Unknown || c.Permission == p) && (source == "" || c.Source == source) && (list == 0 || onIt) {
-						want = append(want, c.SubscriberID)
+	for b := range everyFilter("Rare") {
+		b.Limit = 7
+		var want []int64
+		for _, c := range contacts {
+			if b.fits(c, onList[[2]int64{c.SubscriberID, b.ListID}]) {
+				want = append(want, c.SubscriberID)
+			}
+		}
+		if b.ByID {
+			slices.SortFunc(want, func(a, b int64) int { return int(b - a) })
+		}
+		t.Run(b.title(), func(t *testing.T) {
+			if diff := cmp.Diff(want, pageThrough(t, ctx, s, b)); diff != "" {
+				t.Errorf("from the first on (-want +got)\n%s", diff)
+			}
+			b.Backwards = true
+			if diff := cmp.Diff(want, pageThrough(t, ctx, s, b)); diff != "" {
+				t.Errorf("from the last back (-want +got)\n%s", diff)
+			}
+		})
+	}
+}
+
+// everyFilter is what can be asked for, in both orders.
+func everyFilter(sources ...string) iter.Seq[BrowseQuery] {
+	return func(yield func(BrowseQuery) bool) {
+		for _, list := range []int64{0, 1} {
+			for _, source := range append([]string{"", "Webform"}, sources...) {
+				for _, p := range []Permission{Unknown, Pending, Confirmed, Unsubscribed} {
+					for _, r := range []Rating{0, VIP} {
+						b := BrowseQuery{ListID: list, Source: source, Permission: p, Rating: r}
+						dated := b
+						dated.SeenFrom, dated.SeenBefore = 5, 15
+						byID := b
+						byID.ByID = true
+						for _, b := range []BrowseQuery{b, dated, byID} {
+							if !yield(b) {
+								return
+							}
+						}
 					}
 				}
-				b := BrowseQuery{ListID: list, Source: source, Permission: p, Limit: 7}
-				t.Run(fmt.Sprintf("list %d, source %q, %s", list, source, p), func(t *testing.T) {
-					if diff := cmp.Diff(want, pageThrough(t, ctx, s, b)); diff != "" {
-						t.Errorf("from the newest on (-want +got)\n%s", diff)
-					}
-					b.Backwards = true
-					if diff := cmp.Diff(want, pageThrough(t, ctx, s, b)); diff != "" {
-						t.Errorf("from the oldest back (-want +got)\n%s", diff)
-					}
-				})
 			}
 		}
 	}
+}
+
+func (b BrowseQuery) title() string {
+	return fmt.Sprintf("list %d, source %q, %s, rating %q, %d to %d, by id %v, back %v", b.ListID, b.Source, b.Permission, b.Rating, b.SeenFrom, b.SeenBefore, b.ByID, b.Backwards)
+}
+
+// fits is the filter as a plain condition.
+func (b BrowseQuery) fits(c *Contact, status string) bool {
+	switch p := b.Permission; {
+	case c.Permission == Deleted, p != Unknown && c.Permission != p:
+	case b.ListID != 0 && (status == "" || p != Unknown && statusCodes[status] != statusOf[p]):
+	case b.Source != "" && c.Source != b.Source, b.Rating != 0 && c.Rating != b.Rating:
+	case c.LastSeenAt < b.SeenFrom, b.SeenBefore != 0 && c.LastSeenAt >= b.SeenBefore:
+	default:
+		return true
+	}
+	return false
 }
 
 // populate puts contacts with many equal times into a store; it returns them
@@ -56,7 +95,7 @@ func populate(t *testing.T, ctx context.Context, s *Store, n int) ([]*Contact, m
 			}
 		}
 		for i := range n {
-			c := &Contact{SubscriberID: int64(i + 1), Permission: Permission(1 + rnd.IntN(4)), Source: "Webform", LastSeenAt: Micros(1 + rnd.IntN(20))}
+			c := &Contact{SubscriberID: int64(i + 1), Permission: Permission(1 + rnd.IntN(4)), Source: "Webform", Rating: Rating(1 + rnd.IntN(5)), LastSeenAt: Micros(1 + rnd.IntN(20))}
 			if rnd.IntN(10) == 0 {
 				c.Source = "Rare"
 			}

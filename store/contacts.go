@@ -67,6 +67,7 @@ type Contact struct {
 	seen      Micros
 	withdrawn Micros
 	confirmed Micros
+	rated     Rating
 }
 
 const contactColumns = `c.subscriber_id, c.address_key, c.mobile_key, c.permission, c.frozen, c.email_masked, c.mobile_masked,
@@ -82,7 +83,7 @@ func (c *Contact) fields() []any {
 }
 
 func (c *Contact) read() {
-	c.before, c.source, c.seen, c.withdrawn, c.confirmed = c.Permission, c.Source, c.LastSeenAt, c.WithdrawnAt, c.ConfirmedAt
+	c.before, c.source, c.rated, c.seen, c.withdrawn, c.confirmed = c.Permission, c.Source, c.Rating, c.LastSeenAt, c.WithdrawnAt, c.ConfirmedAt
 }
 
 // Contact reads one contact whole, its sealed value included.
@@ -205,7 +206,7 @@ func (tx *Tx) AddContacts(ctx context.Context, cs []*Contact) error {
 		return err
 	}
 	for _, c := range cs {
-		tx.count(c.Permission, c.Source, 1)
+		tx.count(c.Permission, c.Source, c.Rating, 1)
 		tx.countAct(c)
 		c.read()
 	}
@@ -241,8 +242,8 @@ func (tx *Tx) SaveContact(ctx context.Context, c *Contact) error {
 			return err
 		}
 	}
-	tx.count(c.before, c.source, -1)
-	tx.count(c.Permission, c.Source, 1)
+	tx.count(c.before, c.source, c.rated, -1)
+	tx.count(c.Permission, c.Source, c.Rating, 1)
 	tx.countAct(c)
 	c.Version++
 	c.read()
@@ -263,7 +264,7 @@ func (tx *Tx) RemoveContact(ctx context.Context, c *Contact) error {
 	if err := tx.one(ctx, `DELETE FROM contacts WHERE subscriber_id = ? AND version = ?`, c.SubscriberID, c.Version); err != nil {
 		return err
 	}
-	tx.count(c.before, c.source, -1)
+	tx.count(c.before, c.source, c.rated, -1)
 	return tx.DropActivity(ctx, c.SubscriberID)
 }
 
@@ -348,6 +349,6 @@ func (c *Contact) Tombstone(at Micros) Contact {
 		SubscriberID: c.SubscriberID, AddressKey: c.AddressKey, Permission: Deleted,
 		SignedUpAt: c.SignedUpAt, ConfirmedAt: c.ConfirmedAt, DeletedAt: at, LastSeenAt: at,
 		Predecessor: c.Predecessor, Successor: c.Successor, Acts: c.Acts, Version: c.Version,
-		before: c.before, source: c.source, seen: c.seen, withdrawn: c.withdrawn, confirmed: c.confirmed,
+		before: c.before, source: c.source, rated: c.rated, seen: c.seen, withdrawn: c.withdrawn, confirmed: c.confirmed,
 	}
 }

@@ -13,18 +13,29 @@ import (
 type Counters struct {
 	ByPermission map[Permission]int64
 	BySource     map[string]int64
+	ByRating     map[Rating]int64
 	ByList       map[int64]map[string]int64
 	Letters      map[string]int64 // by the word of their state: due, sending, deferred, held
 }
 
 func (tx *Tx) add(name string, n int64) { tx.deltas[name] += n }
 
-func (tx *Tx) count(p Permission, source string, n int64) {
+func (tx *Tx) count(p Permission, source string, r Rating, n int64) {
 	tx.add("permission/"+p.String(), n)
+	tx.countRating(r, n)
 	if source != "" {
 		tx.add("source/"+source, n)
 	}
 }
+
+// countRating counts the MailRating of contacts; tombstones have none.
+func (tx *Tx) countRating(r Rating, n int64) {
+	if r != 0 {
+		tx.add(ratingCounter(r), n)
+	}
+}
+
+func ratingCounter(r Rating) string { return "rating/" + r.String() }
 
 // flushCounters writes the changes in the order of their names: two
 // transactions then never wait for each other crosswise.
@@ -59,7 +70,7 @@ func (c Counters) OpenLetters() int64 {
 
 // Counters reads them all: a row each for the permissions, sources and lists.
 func (q queries) Counters(ctx context.Context) (Counters, error) {
-	c := Counters{ByPermission: map[Permission]int64{}, BySource: map[string]int64{}, ByList: map[int64]map[string]int64{}, Letters: map[string]int64{}}
+	c := Counters{ByPermission: map[Permission]int64{}, BySource: map[string]int64{}, ByRating: map[Rating]int64{}, ByList: map[int64]map[string]int64{}, Letters: map[string]int64{}}
 	err := q.each(ctx, func(rows *sql.Rows) error {
 		var name string
 		var n int64
@@ -76,6 +87,8 @@ func (q queries) Counters(ctx context.Context) (Counters, error) {
 			c.ByPermission[p] = n
 		case "source":
 			c.BySource[rest] = n
+		case "rating":
+			c.ByRating[ParseRating(rest)] = n
 		case "list":
 			number, status, _ := strings.Cut(rest, "/")
 			id, err := strconv.ParseInt(number, 10, 64)

@@ -95,7 +95,7 @@ func TestHistoryNamesNoSource(t *testing.T) {
 	s := open(t, t.TempDir())
 	ctx := context.Background()
 	for _, n := range []int64{1, -1, 1, -1} {
-		if err := s.InTx(ctx, func(tx *Tx) error { tx.count(Confirmed, "from Marie Jensen", n); return nil }); err != nil {
+		if err := s.InTx(ctx, func(tx *Tx) error { tx.count(Confirmed, "from Marie Jensen", Average, n); return nil }); err != nil {
 			t.Fatal(err)
 		}
 	}

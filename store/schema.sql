@@ -45,6 +45,14 @@ CREATE INDEX contacts_permission ON contacts (permission, last_seen_at, subscrib
 
 CREATE INDEX contacts_source ON contacts (source, permission, last_seen_at, subscriber_id);
 
+CREATE INDEX contacts_rating ON contacts (rating, permission, last_seen_at, subscriber_id);
+
+CREATE INDEX contacts_permission_id ON contacts (permission, subscriber_id);
+
+CREATE INDEX contacts_source_id ON contacts (source, permission, subscriber_id);
+
+CREATE INDEX contacts_rating_id ON contacts (rating, permission, subscriber_id);
+
 CREATE INDEX contacts_rate ON contacts (rate_at);
 
 CREATE TABLE IF NOT EXISTS lists (
@@ -71,6 +79,8 @@ CREATE TABLE IF NOT EXISTS memberships (
 ) {{clustered}};
 
 CREATE INDEX memberships_status ON memberships (list_id, status, last_seen_at, subscriber_id);
+
+CREATE INDEX memberships_status_id ON memberships (list_id, status, subscriber_id);
 
 CREATE TABLE IF NOT EXISTS notices (
   notice_id VARBINARY(32) NOT NULL PRIMARY KEY,

@@ -14,6 +14,7 @@ import (
 type contacts struct {
 	base
 	filter flows.Filter
+	order  flows.Order
 	win    window
 	loaded bool
 	closed string // why contacts may not be browsed
@@ -46,6 +47,9 @@ func (c *contacts) place() string {
 // where is the cursor's place among all contacts.
 func (c *contacts) where() string {
 	total, known := c.total()
+	if !known && c.win.start >= 0 && !c.win.older() {
+		total, known = c.win.start+int64(c.win.len()), true // the last one is in sight
+	}
 	i := int64(c.win.cur)
 	switch {
 	case c.win.len() == 0:
@@ -71,6 +75,10 @@ func (c *contacts) total() (int64, bool) {
 		return n.ByPermission[f.Permission], true
 	case f == flows.Filter{Source: f.Source}:
 		return n.BySource[f.Source], true
+	case f == flows.Filter{Rating: f.Rating}:
+		return n.ByRating[f.Rating], true
+	case f == flows.Filter{List: f.List}:
+		return c.sh.onList(f.List)
 	default:
 		return 0, false
 	}
@@ -107,6 +115,7 @@ func (c *contacts) actions() []action {
 	)
 	table = append(table, acts...)
 	table = append(table,
+		action{Key: "o", Label: c.otherOrder(), Why: c.whyOrder, Do: c.turnOrder},
 		action{Key: "space", Label: "mark", Why: here, Do: c.mark},
 		action{Key: "i", Label: "import", Why: c.sh.mayImport, Do: c.sh.askImport},
 		action{Key: "F", Label: "clear the filter", Quiet: c.filter == flows.Filter{}, Why: func() string {
@@ -179,22 +188,6 @@ func (c *contacts) click(x, y int) tea.Cmd {
 	return c.prefetch()
 }
 
-// chips are the filters that are set, above the grid.
-func (c *contacts) chips() []string {
-	var out []string
-	if p := c.filter.Permission; p != flows.Unknown {
-		word, _ := c.sh.theme.permission(p)
-		out = append(out, word)
-	}
-	if c.filter.List != "" {
-		out = append(out, "list: "+clean(c.filter.List))
-	}
-	if c.filter.Source != "" {
-		out = append(out, "source: "+clean(c.filter.Source))
-	}
-	return out
-}
-
 // nothing says why there are no rows.
 func (c *contacts) nothing() string {
 	switch {
@@ -227,12 +220,8 @@ func (c *contacts) draw(w, h int) []string {
 		c.wide = w - previewCols - 1
 	}
 	var above []string
-	if chips := c.chips(); len(chips) > 0 {
-		line := t.dim.Render("  Only ")
-		for _, chip := range chips {
-			line += t.row(t.accent).Render(" "+fit(chip, min(30, len([]rune(chip))))+" ") + " "
-		}
-		above = append(above, line+t.dim.Render(" F clears"))
+	if line := c.chipLine(w); line != "" {
+		above = append(above, line)
 		c.head++
 	}
 	c.rows = max(1, h-c.head)

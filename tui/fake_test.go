@@ -23,7 +23,8 @@ type fakeDesk struct {
 	mu      sync.Mutex
 	n       int64 // contacts, SubscriberIDs 1001 to 1000+n
 	hostile bool
-	down    error // every call fails with it
+	order   flows.Order // of the page that was asked for last
+	down    error       // every call fails with it
 	changed map[int64]flows.Card
 	did     []string // the acts that arrived
 	during  func(act string)
@@ -100,6 +101,9 @@ func (d *fakeDesk) fits(c flows.Card, f flows.Filter) bool {
 	if f.Permission != flows.Unknown && c.Permission != f.Permission || f.Source != "" && (c.Source == nil || *c.Source != f.Source) {
 		return false
 	}
+	if f.Rating != "" && *c.Rating != f.Rating || c.LastActivity.Before(f.From) || !f.Before.IsZero() && !c.LastActivity.Before(f.Before) {
+		return false
+	}
 	for _, l := range c.Lists {
 		if l.List == f.List {
 			return true
@@ -114,6 +118,7 @@ func (d *fakeDesk) Browse(_ context.Context, _ flows.Actor, p flows.Page) (flows
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.order = p.Order
 	from, step := 1000+d.n, int64(-1)
 	switch {
 	case p.Last:

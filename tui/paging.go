@@ -10,7 +10,7 @@ import (
 
 // page is the call for one page under the filter that is on now.
 func (c *contacts) page(p flows.Page) func(context.Context) (flows.Cards, error) {
-	p.Filter, p.Limit = c.filter, pageSize
+	p.Filter, p.Order, p.Limit = c.filter, c.order, pageSize
 	return func(ctx context.Context) (flows.Cards, error) { return c.sh.Desk.Browse(ctx, c.sh.Actor, p) }
 }
 
