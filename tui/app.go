@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"strconv"
 
 	tea "charm.land/bubbletea/v2"
 	"charm.land/lipgloss/v2"
@@ -106,22 +107,23 @@ func (m *Model) key(msg tea.KeyPressMsg) tea.Cmd {
 
 // everywhere is the table of the keys that every screen has.
 func (sh *shell) everywhere() []action {
-	return []action{
+	table := []action{
 		{Key: "U", Label: "undo unsubscribe", Quiet: sh.whyUndo() != "", Why: sh.whyUndo, Do: sh.undo},
 		{Key: "/", Label: "search", Do: sh.search},
 		{Key: ": ctrl+p", Label: "palette", Quiet: true, Do: sh.palette},
 		{Key: "tab", Label: "next screen", Quiet: true, Do: func() tea.Cmd { return sh.show((sh.tab + 1) % len(sh.tabs)) }},
 		{Key: "shift+tab", Label: "screen before", Quiet: true, Do: func() tea.Cmd { return sh.show((sh.tab + len(sh.tabs) - 1) % len(sh.tabs)) }},
 		{Key: "1", Label: "first screen, 2 the second …", Quiet: true, Do: func() tea.Cmd { return sh.show(0) }},
-		{Key: "2", Quiet: true, Do: func() tea.Cmd { return sh.show(1) }},
-		{Key: "3", Quiet: true, Do: func() tea.Cmd { return sh.show(2) }},
-		{Key: "4", Quiet: true, Do: func() tea.Cmd { return sh.show(3) }},
 		{Key: "ctrl+r", Label: "fetch anew", Quiet: true, Do: sh.refresh},
 		{Key: "!", Label: "messages so far", Quiet: true, Do: sh.history},
 		{Key: "esc", Label: "back", Quiet: true, Do: sh.escape},
 		{Key: "?", Label: "keys", Do: sh.help},
 		{Key: "q", Label: "quit", Do: sh.quit},
 	}
+	for i := range sh.tabs[1:] {
+		table = append(table, action{Key: strconv.Itoa(i + 2), Quiet: true, Do: func() tea.Cmd { return sh.show(i + 1) }})
+	}
+	return table
 }
 
 // escape goes back, in the end to the first screen; where there is nothing to
@@ -166,8 +168,20 @@ func (m *Model) wheel(msg tea.MouseWheelMsg) tea.Cmd {
 
 func (m *Model) click(msg tea.MouseClickMsg) tea.Cmd {
 	sh := m.sh
-	if msg.Button != tea.MouseLeft || sh.overlay() != nil {
+	if msg.Button != tea.MouseLeft || sh.w < leastCols || sh.h < leastRows {
 		return nil
+	}
+	if o := sh.overlay(); o != nil {
+		d := o.draw(sh.w, sh.h)
+		if _, typing := o.(*form); !typing && d.outside(msg.X, msg.Y) {
+			sh.close(o)
+			return nil
+		}
+		return d.click(msg.X, msg.Y)
+	}
+	if msg.Y == sh.h-1 {
+		_, spots := sh.helpWords()
+		return drawn{spots: spots}.click(msg.X, 0)
 	}
 	if msg.Y == 0 {
 		for i, span := range sh.tabSpans() {

@@ -42,6 +42,7 @@ func (c *contacts) chipLine(w int) string {
 		return ""
 	}
 	line, end := "  ", ""
+	c.clears = 0
 	if len(chips) > 0 {
 		line, end = line+t.dim.Render("Only "), t.dim.Render(" F clears")
 	}
@@ -69,6 +70,9 @@ func (c *contacts) chipLine(w int) string {
 	}
 	for i, chip := range chips {
 		line += t.row(t.accent).Render(" "+fit(chip, widths[i])+" ") + " "
+	}
+	if len(chips) > 0 {
+		c.clears = lipgloss.Width(line)
 	}
 	return line + end
 }

@@ -22,6 +22,7 @@ type contacts struct {
 	rows   int    // that fitted when it was last drawn
 	head   int    // lines above the grid's first row
 	wide   int    // of the grid
+	clears int    // where on the line of chips the word stands that clears them; 0 for nowhere
 	grid   *grid[flows.Card]
 	side   preview
 	marks  map[int64]flows.Card // those to act on together, by SubscriberID (marks.go)
@@ -178,6 +179,12 @@ func (c *contacts) wheel(n int) tea.Cmd { return c.step(n) }
 
 func (c *contacts) click(x, y int) tea.Cmd {
 	i := c.win.top + y - c.head
+	if y == 0 && c.head > 1 { // the chips
+		if c.clears > 0 && x >= c.clears {
+			return c.setFilter(flows.Filter{})
+		}
+		return c.askFilter()
+	}
 	if y < c.head || x >= c.wide || c.win.at(i) == nil {
 		return nil
 	}

@@ -33,6 +33,7 @@ type form struct {
 	quits  bool     // it asks whether to quit
 	busy   bool     // submitted, the reply is on its way
 	fault  string   // why the last try failed; what was typed stays
+	spots  []spot   // what can be clicked, as it was drawn last
 	submit func() tea.Cmd
 }
 
@@ -180,6 +181,7 @@ func (f *form) end(err error) bool {
 
 func (f *form) draw(w, h int) drawn {
 	t := f.sh.theme
+	f.spots = f.spots[:0]
 	inner := min(w-8, 70)
 	edge := t.accent
 	if f.danger {
@@ -202,7 +204,7 @@ func (f *form) draw(w, h int) drawn {
 				cursor = &tea.Position{X: 3 + label + 2 + c.X, Y: 1 + len(lines)}
 			}
 		}
-		lines = append(lines, f.drawField(i, label, inner))
+		lines = append(lines, f.drawField(i, label, inner, boxTop+len(lines)))
 	}
 	if f.fault != "" {
 		lines = append(lines, "")
@@ -214,9 +216,10 @@ func (f *form) draw(w, h int) drawn {
 			lines = append(lines, t.bad.Render(mark+l))
 		}
 	}
-	lines = append(append(lines, ""), f.foot(inner))
+	lines = append(lines, "")
+	lines = append(lines, f.foot(inner, boxTop+len(lines)))
 	d := boxed(t, edge, f.title, lines, inner, w, h)
-	d.cursor = cursor
+	d.cursor, d.spots = cursor, f.spots
 	return d
 }
 
@@ -229,7 +232,24 @@ func squeeze(lines []string, n int) []string {
 	return lines[:max(0, min(len(lines), n))]
 }
 
-func (f *form) drawField(i, label, w int) string {
+// spot makes n cells of a line clickable, from the x-th of the box's text on.
+func (f *form) spot(x, n, y int, do func() tea.Cmd) {
+	f.spots = append(f.spots, spot{boxLeft + x, boxLeft + x + n, y, func() tea.Cmd {
+		if f.busy {
+			return nil
+		}
+		return do()
+	}})
+}
+
+// pick chooses an option of a field.
+func (f *form) pick(i, option int) tea.Cmd {
+	f.refocus(i)
+	f.fields[i].picked = option
+	return nil
+}
+
+func (f *form) drawField(i, label, w, y int) string {
 	t, fd := f.sh.theme, f.fields[i]
 	name := t.dim
 	if i == f.focus {
@@ -243,6 +263,7 @@ func (f *form) drawField(i, label, w int) string {
 		styles.Focused.Placeholder, styles.Blurred.Placeholder = t.faint, t.faint
 		styles.Focused.Text, styles.Blurred.Text = t.text, t.text
 		fd.input.SetStyles(styles)
+		f.spot(0, w, y, func() tea.Cmd { f.refocus(i); return nil })
 		return head + fd.input.View()
 	}
 	var all []string
@@ -257,8 +278,17 @@ func (f *form) drawField(i, label, w int) string {
 		}
 	}
 	if line := strings.Join(all, "  "); lipgloss.Width(line) <= room {
+		x := label + 2
+		for j := range all {
+			n := lipgloss.Width(all[j])
+			f.spot(x, n, y, func() tea.Cmd { return f.pick(i, j) })
+			x += n + 2
+		}
 		return head + line
 	}
+	n := len(fd.options)
+	f.spot(label+2, 2, y, func() tea.Cmd { return f.pick(i, (fd.picked+n-1)%n) })
+	f.spot(label+4, w-label-4, y, func() tea.Cmd { return f.pick(i, (fd.picked+1)%n) })
 	count := " " + number(int64(fd.picked+1)) + " of " + number(int64(len(fd.options)))
 	style := t.text
 	if i == f.focus {
@@ -269,13 +299,17 @@ func (f *form) drawField(i, label, w int) string {
 }
 
 // foot is the row of buttons, or what to press where there are none.
-func (f *form) foot(w int) string {
+func (f *form) foot(w, y int) string {
 	t := f.sh.theme
 	if f.busy {
 		return t.dim.Render("One moment …")
 	}
+	leave := func() tea.Cmd { f.sh.close(f); return nil }
 	if f.direct {
-		return t.dim.Render("⏎ " + f.labels[len(f.labels)-1] + "   esc back")
+		word := "⏎ " + f.labels[len(f.labels)-1]
+		f.spot(0, lipgloss.Width(word), y, func() tea.Cmd { f.fault = ""; return f.submit() })
+		f.spot(lipgloss.Width(word)+3, len("esc back"), y, leave)
+		return t.dim.Render(word + "   esc back")
 	}
 	var row []string
 	for i, l := range f.labels {
@@ -295,5 +329,15 @@ func (f *form) foot(w int) string {
 		row = append(row, style.Render(l))
 	}
 	line := strings.Join(row, " ")
+	x := w - lipgloss.Width(line)
+	for i := range row {
+		n := lipgloss.Width(row[i])
+		f.spot(x, n, y, func() tea.Cmd {
+			f.button = i
+			f.refocus(len(f.fields))
+			return f.enter(true)
+		})
+		x += n + 1
+	}
 	return spaces(w-lipgloss.Width(line)) + line
 }

@@ -3,6 +3,7 @@ package tui
 import (
 	"strings"
 
+	tea "charm.land/bubbletea/v2"
 	"charm.land/lipgloss/v2"
 	"github.com/charmbracelet/x/ansi"
 )
@@ -155,30 +156,61 @@ func (sh *shell) statusLine() string {
 // pressing it, or the page of all keys, tells why. Where room is short, what
 // can be done goes before what can't.
 func (sh *shell) helpLine() string {
-	end := ""
+	line, _ := sh.helpWords()
+	return line
+}
+
+// helpWords is the help line, and what a click on each word does.
+func (sh *shell) helpWords() (string, []spot) {
+	var end, here []action
+	room := sh.w
 	for _, a := range sh.everywhere() {
 		if !a.Quiet {
-			end += "  " + sh.helpWord(a)
+			end = append(end, a)
+			room -= sh.helpWidth(a)
 		}
 	}
-	room := sh.w - 2 - lipgloss.Width(end)
 	table := sh.screen().actions()
-	words := make([]string, len(table))
+	fits := make([]bool, len(table))
 	used := 0
 	for _, off := range []bool{false, true} {
 		for i, a := range table {
-			if a.Quiet || (a.why() != "") != off {
-				continue
-			}
-			word := sh.helpWord(a)
-			if n := lipgloss.Width(word) + 2; used+n <= room+2 {
-				words[i] = word + "  "
+			if n := sh.helpWidth(a); !a.Quiet && (a.why() != "") == off && used+n <= room {
+				fits[i] = true
 				used += n
 			}
 		}
 	}
-	line := strings.TrimSuffix(strings.Join(words, ""), "  ")
-	return " " + line + spaces(room-lipgloss.Width(line)) + end + " "
+	for i, a := range table {
+		if fits[i] {
+			here = append(here, a)
+		}
+	}
+	var line strings.Builder
+	var spots []spot
+	x := 0
+	for _, part := range [][]action{here, end} {
+		for _, a := range part {
+			n := sh.helpWidth(a)
+			line.WriteString(" " + sh.helpWord(a) + " ")
+			spots = append(spots, spot{x, x + n, 0, func() tea.Cmd { return sh.perform(a) }})
+			x += n
+		}
+		if len(spots) == len(here) {
+			line.WriteString(spaces(room - used))
+			x += room - used
+		}
+	}
+	return line.String(), spots
+}
+
+// helpWidth is the cells of a word of the help line, with one on either side.
+func (sh *shell) helpWidth(a action) int {
+	n := ansi.StringWidth(a.keys(false)) + 1 + ansi.StringWidth(a.Label) + 2
+	if a.why() != "" {
+		n += 2
+	}
+	return n
 }
 
 func (sh *shell) helpWord(a action) string {

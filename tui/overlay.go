@@ -19,7 +19,35 @@ type drawn struct {
 	x, y   int
 	cursor *tea.Position // in the picture
 	unhand bool          // leave the mouse to the terminal, so that text can be selected
+	spots  []spot        // what a click does, in the picture
 }
+
+// spot is a stretch of a line that can be clicked.
+type spot struct {
+	x, to, y int
+	do       func() tea.Cmd
+}
+
+// click does what lies at a place of the screen, if anything does.
+func (d drawn) click(x, y int) tea.Cmd {
+	for _, s := range d.spots {
+		if y-d.y == s.y && x-d.x >= s.x && x-d.x < s.to {
+			return s.do()
+		}
+	}
+	return nil
+}
+
+// outside tells whether a place of the screen is beside the picture.
+func (d drawn) outside(x, y int) bool {
+	return x < d.x || y < d.y || x >= d.x+lipgloss.Width(d.text) || y >= d.y+lipgloss.Height(d.text)
+}
+
+// The text of a box begins here in its picture.
+const (
+	boxLeft = 3
+	boxTop  = 1
+)
 
 // wheelMsg is the mouse wheel for an overlay.
 type wheelMsg int
@@ -86,15 +114,21 @@ func (p *pager) draw(w, h int) drawn {
 	p.all, p.rows = len(lines), min(len(lines), h-6)
 	p.scroll(0)
 	end := ""
+	var spots []spot
 	for _, a := range p.table() {
-		end += p.sh.helpWord(a) + "   "
+		word := p.sh.helpWord(a)
+		x := boxLeft + lipgloss.Width(end)
+		spots = append(spots, spot{x, x + lipgloss.Width(word), boxTop + p.rows + 1, func() tea.Cmd { return p.sh.perform(a) }})
+		end += word + "   "
 	}
 	if p.all > p.rows {
 		end += t.dim.Render("↑ ↓ scroll   ")
 	}
+	x := boxLeft + lipgloss.Width(end)
+	spots = append(spots, spot{x, x + len("esc back"), boxTop + p.rows + 1, func() tea.Cmd { p.sh.close(p); return nil }})
 	end += t.accent.Render("esc") + t.dim.Render(" back")
 	shown := append(lines[p.top:p.top+p.rows:p.top+p.rows], "", fit(end, min(inner, lipgloss.Width(end))))
 	d := boxed(t, t.accent, p.title, shown, inner, w, h)
-	d.unhand = p.plain
+	d.unhand, d.spots = p.plain, spots
 	return d
 }

@@ -66,19 +66,11 @@ func (p *palette) update(msg tea.Msg) tea.Cmd {
 		case "down", "ctrl+n":
 			return p.list.step(1)
 		case "enter":
-			p.sh.close(p)
-			if p.list.cur >= len(p.found) {
-				return nil
-			}
-			a := p.found[p.list.cur]
-			if why := a.why(); why != "" {
-				return p.sh.say(warning, a.Label+": "+why)
-			}
-			return a.Do()
+			return p.choose(p.list.cur)
 		}
 	}
-	if _, ok := msg.(wheelMsg); ok {
-		return nil
+	if n, ok := msg.(wheelMsg); ok {
+		return p.list.step(int(n))
 	}
 	before := p.input.Value()
 	in, cmd := p.input.Update(msg)
@@ -89,18 +81,29 @@ func (p *palette) update(msg tea.Msg) tea.Cmd {
 	return cmd
 }
 
+// choose does what is found in a place, and closes the palette.
+func (p *palette) choose(i int) tea.Cmd {
+	p.sh.close(p)
+	if i >= len(p.found) {
+		return nil
+	}
+	return p.sh.perform(p.found[i])
+}
+
 func (p *palette) draw(w, h int) drawn {
 	t := p.sh.theme
 	inner := min(w-8, 56)
 	p.input.SetWidth(inner - 3)
 	p.list.show(len(p.found), min(12, h-8))
 	lines := []string{t.accentBold.Render("› ") + p.input.View(), t.faint.Render(fit("", inner))}
+	var spots []spot
 	for i := p.list.top; i < p.list.top+min(12, h-8); i++ {
 		if i >= len(p.found) {
 			lines = append(lines, "")
 			continue
 		}
 		a := p.found[i]
+		spots = append(spots, spot{boxLeft, boxLeft + inner, boxTop + len(lines), func() tea.Cmd { return p.choose(i) }})
 		style, mark := t.text, "  "
 		if a.why() != "" {
 			style = t.dim
@@ -114,6 +117,7 @@ func (p *palette) draw(w, h int) drawn {
 		lines[2] = t.dim.Render("  nothing is called that")
 	}
 	d := boxed(t, t.accent, "What to do", lines, inner, w, h)
+	d.spots = spots
 	if c := p.input.Cursor(); c != nil {
 		d.cursor = &tea.Position{X: 5 + c.X, Y: 1}
 	}

@@ -109,16 +109,20 @@ func (a action) keys(all bool) string {
 func (sh *shell) dispatch(key string, tables ...[]action) tea.Cmd {
 	for _, table := range tables {
 		for _, a := range table {
-			if !a.has(key) {
-				continue
+			if a.has(key) {
+				return sh.perform(a)
 			}
-			if why := a.why(); why != "" {
-				return sh.say(warning, a.keys(false)+" "+a.Label+": "+why)
-			}
-			return a.Do()
 		}
 	}
 	return nil
+}
+
+// perform does an action, or says why not.
+func (sh *shell) perform(a action) tea.Cmd {
+	if why := a.why(); why != "" {
+		return sh.say(warning, a.keys(false)+" "+a.Label+": "+why)
+	}
+	return a.Do()
 }
 
 // moves are the keys that walk through a screen, for its table.
