@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"os"
@@ -16,12 +17,18 @@ import (
 const (
 	// maxHosts is how many of a domain's servers one attempt goes to, maxAddrs how many addresses of one.
 	maxHosts, maxAddrs = 5, 6
-	// maxConns is how many connections one server gets from us at a time.
-	maxConns = 5
 	// addrTime is how long one address may take to answer, so that a dead one leaves time for the next.
 	addrTime = 15 * time.Second
 	// manyPools is when servers that are no longer in use are forgotten.
 	manyPools = 1000
+	// firstConns is how many connections a destination gets from us before we know how it takes them.
+	firstConns = 2
+)
+
+// Limits of destinations that aren't named. Large providers take this much from a sender that they don't know.
+var (
+	usualOfDomain = Limits{Connections: 20, PerConnection: maxPerConn}
+	usualOfServer = Limits{Connections: 10, PerConnection: maxPerConn}
 )
 
 // Direct is the route without a middleman: each letter goes to the servers of its recipient's domain.
@@ -36,6 +43,8 @@ type Direct struct {
 	door door // what all doors have in common
 	deaf func(netip.Addr) bool
 
+	domains, hosts gates
+
 	mu    sync.Mutex
 	pools map[poolKey]*hostPool
 }
@@ -47,11 +56,10 @@ type poolKey struct {
 	level tlsLevel
 }
 
-// hostPool is the connections to one server, and the right to have one.
+// hostPool is the connections of one kind to one server.
 type hostPool struct {
-	pool
+	server
 	users int // deliveries under way, guarded by Direct.mu
-	slots chan struct{}
 }
 
 // DirectOption is a setting of [NewDirect].
@@ -70,11 +78,19 @@ func WithRequiredTLS(domains ...string) DirectOption {
 	return func(d *Direct) { d.policy.require(domains) }
 }
 
+// WithLimits bounds what destinations get from us by their names, those of domains and those of servers: each name
+// stands for what lies below it too. Others get 20 connections a domain and 10 a server, 100 letters over each.
+func WithLimits(named map[string]Limits) DirectOption {
+	return func(d *Direct) { d.domains.named, d.hosts.named = named, named }
+}
+
 // NewDirect makes the route. The error says that this machine's name can't be used to introduce us.
 func NewDirect(opts ...DirectOption) (*Direct, error) {
 	d := &Direct{
 		resolver: net.DefaultResolver, policy: &tlsPolicy{}, port: "25", httpsPort: "443", deaf: neverMail,
 		door: door{patience: usualPatience}, pools: map[poolKey]*hostPool{},
+		domains: gates{usual: usualOfDomain, first: firstConns, byName: map[string]*gate{}},
+		hosts:   gates{usual: usualOfServer, first: firstConns, byName: map[string]*gate{}},
 	}
 	d.door.patience.dial = time.Minute // for several addresses
 	if name, err := os.Hostname(); err == nil && strings.Contains(name, ".") {
@@ -123,51 +139,32 @@ func (d *Direct) Deliver(ctx context.Context, l Letter, mark func(Verdict)) {
 		mark(v.complete(nil, "", l.To))
 		return
 	}
-	d.descend(ctx, hosts[:min(len(hosts), maxHosts)], demand.level, par, mark)
+	d.carry(ctx, hosts[:min(len(hosts), maxHosts)], demand.level, par, mark)
 }
 
-// descend goes down the list of servers.
-func (d *Direct) descend(ctx context.Context, hosts []string, level tlsLevel, par parcel, mark func(Verdict)) {
-	var last Verdict
-	nowhere := 0
-	for i, host := range hosts {
-		out, leave := d.hand(ctx, poolKey{host, level}, par)
-		v := out.verdict
-		if errors.Is(out.err, errDeaf) || isNotFound(out.err) {
-			nowhere++
-		}
-		if i == 0 || v.Code != 0 || last.Code == 0 {
-			last = v // words of a server say more than the silence of another
-		}
-		var f *fault
-		if v.State != Deferred || errors.As(out.err, &f) && f.phase == phaseDot || ctx.Err() != nil {
-			mark(v)
-			out.release()
-			leave()
-			return
-		}
-		out.release()
-		leave()
+// carry waits until the domain takes another letter, and offers it to its servers.
+func (d *Direct) carry(ctx context.Context, hosts []string, level tlsLevel, par parcel, mark func(Verdict)) {
+	_, domain, _ := strings.Cut(par.to, "@")
+	g := d.domains.use(domain)
+	defer d.domains.done(g)
+	t, err := g.enter(ctx, par.urgent)
+	switch {
+	case err != nil:
+		mark(brokenOff(err, "", par.to).verdict)
+		return
+	case !t.back.IsZero():
+		mark(postponed(t.back, par.to).verdict)
+		return
 	}
-	if nowhere == len(hosts) {
-		last.State, last.Enhanced = Refused, "5.4.4"
+	par.perConn = g.limits.PerConnection
+	var servers []*server
+	for _, host := range hosts {
+		p := d.enter(poolKey{host, level})
+		defer d.leave(p)
+		servers = append(servers, &p.server)
 	}
-	mark(last)
-}
-
-// hand offers the parcel to one server, once it has a connection to spare for us; leave gives the right to it back.
-func (d *Direct) hand(ctx context.Context, key poolKey, par parcel) (out outcome, leave func()) {
-	p := d.enter(key)
-	select {
-	case p.slots <- struct{}{}:
-	case <-ctx.Done():
-		err := &fault{phaseDial, ctx.Err()}
-		return outcome{verdict: failed(err, par.to).complete(nil, p.host, par.to), err: err}, func() { d.leave(p) }
-	}
-	return p.deliver(ctx, par), func() {
-		<-p.slots
-		d.leave(p)
-	}
+	began := time.Now()
+	g.leave(descend(ctx, servers, par, mark), time.Since(began))
 }
 
 func (d *Direct) enter(key poolKey) *hostPool {
@@ -181,17 +178,22 @@ func (d *Direct) enter(key poolKey) *hostPool {
 		own := d.door
 		own.name, own.level = key.host, key.level
 		own.dial = func(ctx context.Context) (net.Conn, error) { return d.dial(ctx, key.host, d.port) }
-		p = &hostPool{pool: pool{door: &own, host: key.host}, slots: make(chan struct{}, maxConns)}
+		p = &hostPool{server: server{pool: pool{door: &own, host: key.host}}}
 		d.pools[key] = p
 	}
-	p.users++
+	if p.users++; p.users == 1 {
+		p.gate = d.hosts.use(key.host)
+		p.perConn = p.gate.limits.PerConnection
+	}
 	return p
 }
 
 func (d *Direct) leave(p *hostPool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	p.users--
+	if p.users--; p.users == 0 {
+		d.hosts.done(p.gate)
+	}
 }
 
 // forget drops the pools that nobody uses and that hold no connection.
@@ -206,6 +208,9 @@ func (d *Direct) forget() {
 // dial tries the addresses of a host, of IPv6 and IPv4 in turn, until one answers.
 func (d *Direct) dial(ctx context.Context, host, port string) (net.Conn, error) {
 	found, err := d.resolver.LookupIPAddr(ctx, host+".")
+	if isNotFound(err) {
+		return nil, errNowhere
+	}
 	if err != nil {
 		return nil, fmt.Errorf("look up the server: %w", err)
 	}
@@ -262,10 +267,6 @@ func neverMail(a netip.Addr) bool {
 func (d *Direct) Close() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	var wg sync.WaitGroup
-	for _, p := range d.pools {
-		wg.Go(p.close)
-	}
-	wg.Wait()
+	closeAll(slices.Collect(maps.Values(d.pools)))
 	return nil
 }

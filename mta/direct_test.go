@@ -1,14 +1,11 @@
 package mta
 
 import (
-	"context"
 	"fmt"
 	"net"
 	"net/netip"
 	"strings"
-	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/emersion/go-smtp"
@@ -231,63 +228,13 @@ func TestDirectTLS(t *testing.T) {
 	}
 }
 
-// However many letters go to one server at once, it sees a few connections, and these are used again.
-func TestDirectConnectionsPerHost(t *testing.T) {
-	full := make(chan struct{})
-	var mu sync.Mutex
-	now, most := 0, 0
-	rcv := &receiver{data: func() error {
-		mu.Lock()
-		now++
-		most = max(most, now)
-		if most == maxConns {
-			select {
-			case <-full:
-			default:
-				close(full)
-			}
-		}
-		mu.Unlock()
-		<-full // nobody is done before all connections are in use
-		mu.Lock()
-		now--
-		mu.Unlock()
-		return nil
-	}}
-	startReceiver(t, rcv)
-	_, port, _ := net.SplitHostPort(rcv.addr)
-	d := directWith(t, threeServers, port)
-	var wg sync.WaitGroup
-	for range 40 {
-		wg.Go(func() { checkVerdict(t, deliver(t, d, testLetter()), Delivered, 250, "2.0.0", "OK") })
-	}
-	wg.Wait()
-	if most > maxConns || rcv.sessionCount() > maxConns || len(rcv.messages()) != 40 {
-		t.Errorf("%d at once over %d connections, %d messages", most, rcv.sessionCount(), len(rcv.messages()))
-	}
-}
-
-// A letter that waits for its turn at a busy server gives up when its time is over.
-func TestDirectWaitsNoLongerThanItMay(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		d := directWith(t, threeServers, "1")
-		p := d.enter(poolKey{"mx1.test", tlsOpportunistic})
-		for range maxConns {
-			p.slots <- struct{}{}
-		}
-		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-		defer cancel()
-		checkVerdict(t, deliverBy(ctx, d, testLetter()), Deferred, 0, "4.4.1", "took too long")
-	})
-}
-
 func TestDirectForgetsServers(t *testing.T) {
 	d := directWith(t, nil, "1")
 	for i := range 3 * manyPools {
 		d.leave(d.enter(poolKey{fmt.Sprint(i), tlsOpportunistic}))
 	}
-	if n := len(d.pools); n > manyPools {
-		t.Errorf("%d servers are remembered", n)
+	if n, gates := len(d.pools), len(d.hosts.byName); n > manyPools || gates > manyPools {
+		t.Errorf("%d servers and %d gates are remembered", n, gates)
 	}
 }
 

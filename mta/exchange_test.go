@@ -63,6 +63,7 @@ func TestReplyClasses(t *testing.T) {
 				t.Error("the receiver took a message all the same")
 			}
 			tt.receiver.mail, tt.receiver.rcpt, tt.receiver.data = nil, nil, nil
+			r.servers[0].gate = newGate(ofRelay, firstToRelay) // after a 421 it lets nobody through for a while
 			checkVerdict(t, deliver(t, r, testLetter()), Delivered, 250, "2.0.0", "OK")
 			if n := len(rcv.messages()); n != 1 {
 				t.Errorf("after the refusal %d messages arrived, want 1", n)

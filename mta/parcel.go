@@ -18,6 +18,8 @@ var (
 // final dot. After this nothing in it can be read as a command, by any server.
 type parcel struct {
 	id       int64 // of the letter
+	urgent   bool
+	perConn  int // letters over one connection, if its domain has a bound of its own
 	from, to string
 	wire     []byte // the message as it is sent, dots stuffed, final dot included
 	size     int    // of the message itself, for SIZE (RFC 1870)
@@ -44,7 +46,7 @@ func pack(l Letter) (parcel, *Verdict) {
 		return parcel{}, refuse("5.6.0", err.Error())
 	}
 	head, body := splitHeader(msg)
-	p := parcel{id: l.ID, from: from, to: to, size: len(msg), wire: stuff(msg)}
+	p := parcel{id: l.ID, urgent: l.Urgent, from: from, to: to, size: len(msg), wire: stuff(msg)}
 	p.utf8Path = !isASCII(from) || !isASCII(to)
 	p.utf8Head = hasHighBit(head)
 	p.eightBit = p.utf8Head || hasHighBit(body)

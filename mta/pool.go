@@ -1,6 +1,7 @@
 package mta
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -17,8 +18,9 @@ const (
 
 // pool delivers through one door, over connections that are kept for a while.
 type pool struct {
-	door *door
-	host string // for verdicts
+	door    *door
+	host    string // for verdicts
+	perConn int    // letters over one connection; 0 for the usual number
 
 	mu     sync.Mutex
 	idle   []*session
@@ -81,6 +83,7 @@ func (p *pool) try(ctx context.Context, s *session, par parcel) outcome {
 	if err != nil {
 		v = failed(because(ctx, err), par.to)
 	}
+	s.worn = s.worn || par.perConn > 0 && s.sent >= par.perConn
 	out := outcome{verdict: v.complete(s, p.host, par.to), err: err}
 	var f *fault
 	if !release() || errors.As(err, &f) || rep.code == 421 || !s.quiet() {
@@ -129,7 +132,7 @@ func (p *pool) take() *session {
 func (p *pool) put(s *session) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.closed || s.worn || s.sent >= maxPerConn || time.Since(s.born) > maxAge {
+	if p.closed || s.worn || s.sent >= cmp.Or(p.perConn, maxPerConn) || time.Since(s.born) > maxAge {
 		p.leave(s)
 		return
 	}
@@ -162,15 +165,22 @@ func (p *pool) leave(s *session) {
 	p.leaves.Go(s.quit)
 }
 
-// close takes leave of every server and waits until that is done.
-func (p *pool) close() {
+// drop takes leave over the connections that nobody uses.
+func (p *pool) drop() {
 	p.mu.Lock()
-	p.closed = true
+	defer p.mu.Unlock()
 	for _, s := range p.idle {
 		s.idle.Stop()
 		p.leave(s)
 	}
 	p.idle = nil
+}
+
+// close takes leave of the server and waits until that is done.
+func (p *pool) close() {
+	p.mu.Lock()
+	p.closed = true
 	p.mu.Unlock()
+	p.drop()
 	p.leaves.Wait()
 }

@@ -299,7 +299,9 @@ func relayURL(t *testing.T, url string) *Relay {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.pool.door.patience.dial = 5 * time.Second
+	for _, s := range r.servers {
+		s.door.patience.dial = 5 * time.Second
+	}
 	t.Cleanup(func() { _ = r.Close() })
 	return r
 }
@@ -307,7 +309,7 @@ func relayURL(t *testing.T, url string) *Relay {
 // hurry makes every wait of the relay short, for servers that never answer.
 func hurry(r *Relay) {
 	d := 50 * time.Millisecond
-	r.pool.door.patience = patience{dial: 5 * time.Second, greeting: d, command: d, block: d, dot: d}
+	r.servers[0].door.patience = patience{dial: 5 * time.Second, greeting: d, command: d, block: d, dot: d}
 }
 
 func testLetter() Letter {

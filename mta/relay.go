@@ -18,9 +18,16 @@ var ErrRelay = errors.New("the relay can't be used")
 // maxPasswordFile is the size in bytes up to which a file is read for a password.
 const maxPasswordFile = 4096
 
-// Relay is the route through a smart host: a server that takes all our letters and delivers them itself.
+// Limits of the relay, which is the company's own: more than strangers get. Further letters would wait for the store.
+var ofRelay = Limits{Connections: 48, PerConnection: 10_000}
+
+// firstToRelay is how many connections the relay gets at first.
+const firstToRelay = 8
+
+// Relay is the route through a smart host: a server that takes all our letters and delivers them itself. It may have
+// several hosts: each letter goes to the first of them that answers and doesn't put it off.
 type Relay struct {
-	pool *pool
+	servers []*server
 }
 
 // NewRelay makes a route of a URL:
@@ -29,9 +36,40 @@ type Relay struct {
 //	smtps://USER:PASSWORD@HOST:465  TLS from the first byte (RFC 8314)
 //	smtp://HOST:25                  no login; encrypted where the server offers it
 //
-// The password may be in a file instead: ?password-file=PATH. Characters with a meaning in URLs are
-// percent-encoded. Nothing is dialled yet.
+// HOST:PORT may be several with commas between them, in the order in which they are tried. The password may be in a
+// file instead: ?password-file=PATH. Characters with a meaning in URLs are percent-encoded. Login is by PLAIN or LOGIN,
+// within TLS only; SCRAM is not spoken, for go-sasl doesn't have it. Nothing is dialled yet.
 func NewRelay(rawURL string) (*Relay, error) {
+	r := &Relay{}
+	for _, one := range eachHost(rawURL) {
+		s, err := relayServer(one)
+		if err != nil {
+			return nil, err
+		}
+		r.servers = append(r.servers, s)
+	}
+	return r, nil
+}
+
+// eachHost makes URLs of one host out of a URL of several.
+func eachHost(rawURL string) []string {
+	scheme, rest, ok := strings.Cut(rawURL, "://")
+	if !ok {
+		return []string{rawURL}
+	}
+	end := strings.IndexAny(rest, "/?#")
+	if end < 0 {
+		end = len(rest)
+	}
+	begin := strings.LastIndexByte(rest[:end], '@') + 1
+	var all []string
+	for host := range strings.SplitSeq(rest[begin:end], ",") {
+		all = append(all, scheme+"://"+rest[:begin]+host+rest[end:])
+	}
+	return all
+}
+
+func relayServer(rawURL string) (*server, error) {
 	u, err := url.Parse(rawURL)
 	if err != nil || u.Opaque != "" || u.Host == "" || (u.Path != "" && u.Path != "/") || u.Fragment != "" {
 		return nil, fmt.Errorf("%w: write its address as smtp://USER:PASSWORD@HOST:587 or smtps://HOST:465, "+
@@ -59,7 +97,9 @@ func NewRelay(rawURL string) (*Relay, error) {
 	if d.implicit || d.user != "" {
 		d.level = tlsRequired
 	}
-	return &Relay{pool: &pool{door: d, host: addr}}, nil
+	return &server{
+		pool: pool{door: d, host: addr, perConn: ofRelay.PerConnection}, gate: newGate(ofRelay, firstToRelay),
+	}, nil
 }
 
 func relayHost(name string) (string, error) {
@@ -116,16 +156,27 @@ func readPassword(path string) (string, error) {
 	return password, nil
 }
 
-// Name says which host the relay is, without user and password.
-func (r *Relay) Name() string { return "relay " + r.pool.host }
-
-// Deliver hands the letter to the smart host.
-func (r *Relay) Deliver(ctx context.Context, l Letter, mark func(Verdict)) {
-	r.pool.carry(ctx, l, mark)
+// Name says which hosts the relay has, without user and password.
+func (r *Relay) Name() string {
+	var hosts []string
+	for _, s := range r.servers {
+		hosts = append(hosts, s.host)
+	}
+	return "relay " + strings.Join(hosts, ", ")
 }
 
-// Close takes leave of the smart host, within about a second.
+// Deliver hands the letter to the first of the hosts that takes it.
+func (r *Relay) Deliver(ctx context.Context, l Letter, mark func(Verdict)) {
+	par, bad := pack(l)
+	if bad != nil {
+		mark(bad.complete(nil, r.servers[0].host, l.To))
+		return
+	}
+	descend(ctx, r.servers, par, mark)
+}
+
+// Close takes leave of all hosts, within about a second.
 func (r *Relay) Close() error {
-	r.pool.close()
+	closeAll(r.servers)
 	return nil
 }

@@ -49,8 +49,8 @@ func TestNewRelay(t *testing.T) {
 			t.Errorf("%d: %v", i, err)
 			continue
 		}
-		d := r.pool.door
-		if diff := cmp.Diff(tt.want, seen{r.pool.host, d.name, d.user, d.password, d.implicit, d.level}); diff != "" {
+		d := r.servers[0].door
+		if diff := cmp.Diff(tt.want, seen{r.servers[0].host, d.name, d.user, d.password, d.implicit, d.level}); diff != "" {
 			t.Errorf("%d: %s", i, diff)
 		}
 		if want := "relay " + tt.want.Addr; r.Name() != want {
@@ -70,6 +70,8 @@ func TestRelayURLRefused(t *testing.T) {
 		{"smtp://u:p@h/s3cret", "write its address as"},
 		{"http://u:s3cret@h", "begin with smtp://"},
 		{"smtp://u:s3cret@h:0", "port"},
+		{"smtp://u:s3cret@h:25,", "write its address as"},
+		{"smtp://u:s3cret@h:25,-bad-", "neither a name nor an IP"},
 		{"smtp://u:s3cret@h:99999", "port"},
 		{"smtp://u:s3cret@-bad-", "neither a name nor an IP"},
 		{"smtp://u@h", "needs a password"},
@@ -135,7 +137,7 @@ func TestRelayTLS(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			rcv := startReceiver(t, &receiver{implicit: tt.scheme == "smtps://" && tt.server != nil}, tt.server...)
 			r := relayURL(t, tt.scheme+tt.login+rcv.addr)
-			r.pool.door.roots = roots
+			r.servers[0].door.roots = roots
 			v := deliver(t, r, testLetter())
 			if tt.want == nil {
 				checkVerdict(t, v, Deferred, tt.code, tt.enhanced, tt.words)

@@ -249,7 +249,14 @@ func (s *Sender) carry(ctx context.Context, l Letter) {
 // schedule says when a deferred letter is tried again, or that it is given up (RFC 3463: X.4.7, delivery time
 // expired).
 func (s *Sender) schedule(l Letter, v Verdict) Verdict {
-	if v.State != Deferred {
+	end := l.Created.Add(giveUpAfter)
+	switch {
+	case v.State == Postponed && v.At.Before(end):
+		if v.Retry.After(end) {
+			v.Retry = end
+		}
+		return v
+	case v.State != Deferred && v.State != Postponed:
 		return v
 	}
 	next, giveUp := RetryAfter(l.Attempts, l.Created, v.At, mrand.Float64)
@@ -257,7 +264,7 @@ func (s *Sender) schedule(l Letter, v Verdict) Verdict {
 		v.Retry = next
 		return v
 	}
-	v.State, v.Enhanced = Refused, "5.4.7"
+	v.State, v.Enhanced, v.Retry = Refused, "5.4.7", time.Time{}
 	v.Reply = truncate("given up after 4 days; the last answer: "+v.Reply, maxReply)
 	return v
 }

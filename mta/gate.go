@@ -1,0 +1,284 @@
+package mta
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+)
+
+// Limits bound what one destination, a domain or a server, gets from us.
+type Limits struct {
+	Connections   int // letters on their way at once, each over a connection of its own
+	PerConnection int // letters over one connection
+	PerMinute     int // letters in a minute; 0 for no bound
+}
+
+const (
+	// patientRounds is how many letters may wait for each connection that a destination gets. Others are postponed, so
+	// that one busy destination doesn't take up the sender.
+	patientRounds = 2
+	// A destination that wants nothing more from us for now is left alone, longer each time that it says so in a row.
+	firstRest, maxRest = 30 * time.Second, 10 * time.Minute
+	// manySlow is after how many refusals in a row for our behaviour (4.7.x), and unanswered calls, it is left alone too.
+	// One of them may be about a single letter: greylisting says 4.7.x.
+	manySlow = 3
+	// soonest and latest bound when a postponed letter comes back.
+	soonest, latest = time.Second, time.Hour
+)
+
+// gate lets letters through to one destination: a few at once, then more with every round that goes well, one at a time
+// and after a rest when the destination says that it is too much (RFC 5321 section 4.5.4.1).
+type gate struct {
+	limits Limits
+	minute *rate.Limiter // nil for no bound
+
+	mu     sync.Mutex
+	users  int       // who know of this gate; guarded by gates.mu
+	width  int       // how many are let through at once
+	inside int       // how many are
+	good   int       // deliveries since the width changed
+	slow   int       // complaints in a row
+	dead   int       // calls in a row that nobody answered
+	rest   time.Time // until when nobody is let through
+	rests  int       // in a row
+	queue  [2][]*waiter
+	took   time.Duration // one delivery, on average of late
+	next   time.Time     // when the letter postponed last comes back
+}
+
+// waiter is a letter before the gate; its channel gets the zero time to go through, or when to come back.
+type waiter struct{ word chan time.Time }
+
+// The two queues before a gate: urgent letters go first.
+const (
+	urgentQueue = iota
+	usualQueue
+)
+
+func queueOf(urgent bool) int {
+	if urgent {
+		return urgentQueue
+	}
+	return usualQueue
+}
+
+func newGate(l Limits, first int) *gate {
+	g := &gate{limits: l, width: max(1, min(first, l.Connections))}
+	if l.PerMinute > 0 {
+		g.minute = rate.NewLimiter(rate.Limit(l.PerMinute)/60, max(1, l.PerMinute/10))
+	}
+	return g
+}
+
+// ticket is the answer of a gate.
+type ticket struct {
+	back    time.Time // when to come back; zero: go through, and leave afterwards
+	resting bool      // nobody is let through at all, so that another server may be asked
+}
+
+// enter waits for its turn. The error is ctx's.
+func (g *gate) enter(ctx context.Context, urgent bool) (ticket, error) {
+	g.mu.Lock()
+	now := time.Now()
+	kind := queueOf(urgent)
+	switch {
+	case now.Before(g.rest):
+		defer g.mu.Unlock()
+		return ticket{back: g.later(g.rest), resting: true}, nil
+	case !urgent && g.inside >= g.width && len(g.queue[kind]) >= patientRounds*g.width:
+		defer g.mu.Unlock()
+		return ticket{back: g.later(now)}, nil
+	case g.minute != nil && !g.minute.AllowN(now, 1):
+		defer g.mu.Unlock()
+		return ticket{back: g.later(now)}, nil
+	case g.inside < g.width:
+		defer g.mu.Unlock()
+		g.inside++
+		return ticket{}, nil
+	}
+	w := &waiter{make(chan time.Time, 1)}
+	g.queue[kind] = append(g.queue[kind], w)
+	g.mu.Unlock()
+	select {
+	case back := <-w.word:
+		return ticket{back: back, resting: !back.IsZero()}, nil
+	case <-ctx.Done():
+		g.give(kind, w)
+		return ticket{}, ctx.Err()
+	}
+}
+
+// give takes a waiter out of its queue; one that was let through meanwhile leaves its place to the next.
+func (g *gate) give(kind int, w *waiter) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for i, other := range g.queue[kind] {
+		if other == w {
+			g.queue[kind] = append(g.queue[kind][:i], g.queue[kind][i+1:]...)
+			return
+		}
+	}
+	if back := <-w.word; back.IsZero() {
+		g.inside--
+		g.admit()
+	}
+}
+
+// later is when a letter may come back that can't go through before from: those that are postponed come back one by
+// one, at the pace at which letters go through.
+func (g *gate) later(from time.Time) time.Time {
+	pace := g.took / time.Duration(g.width)
+	if l := g.limits.PerMinute; l > 0 {
+		pace = max(pace, time.Minute/time.Duration(l))
+	}
+	if from = from.Add(soonest); g.next.Before(from) {
+		g.next = from
+	}
+	if g.next.After(from.Add(latest)) {
+		return g.next // the queue is longer than it makes sense to plan for
+	}
+	g.next = g.next.Add(max(pace, time.Millisecond))
+	return g.next
+}
+
+// leave tells the gate what came of a letter that it let through, and how long that took.
+func (g *gate) leave(out outcome, took time.Duration) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.inside--
+	switch v := out.verdict; {
+	case tooMuch(v):
+		g.slow++
+		g.width, g.good = 1, 0
+		if v.Code == 421 || g.slow >= manySlow {
+			g.close()
+		}
+	case unreached(out.err):
+		if g.dead++; g.dead >= manySlow {
+			g.close()
+		}
+	case v.State == Delivered:
+		g.took += (took - g.took) / 8
+		g.slow, g.dead, g.rests = 0, 0, 0
+		if g.good++; g.good >= g.width {
+			g.width, g.good = min(g.width+1, g.limits.Connections), 0
+		}
+	case v.Code != 0:
+		g.dead = 0
+	}
+	g.admit()
+}
+
+// close lets nobody through for a while, and sends those away who wait.
+func (g *gate) close() {
+	rest := min(firstRest<<min(g.rests, 10), maxRest)
+	g.rests++
+	g.rest = time.Now().Add(rest - rest/5 + rand.N(2*rest/5)) // not in step with others
+	g.width, g.good = 1, 0
+	for kind, queue := range g.queue {
+		for _, w := range queue {
+			w.word <- g.later(g.rest)
+		}
+		g.queue[kind] = nil
+	}
+}
+
+// resting tells whether nobody is let through now.
+func (g *gate) resting() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return time.Now().Before(g.rest)
+}
+
+// admit lets those through who wait, as far as there is room.
+func (g *gate) admit() {
+	for kind := range g.queue {
+		for g.inside < g.width && len(g.queue[kind]) > 0 {
+			w := g.queue[kind][0]
+			g.queue[kind] = g.queue[kind][1:]
+			g.inside++
+			w.word <- time.Time{}
+		}
+	}
+}
+
+// calm tells whether nothing would be lost if the gate were forgotten.
+func (g *gate) calm() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.slow+g.dead+g.rests == 0 && g.minute == nil
+}
+
+// tooMuch tells that the server complains of how we send: it says 421 (RFC 5321 section 3.8), or 4.7.x (RFC 3463
+// section 3.8).
+func tooMuch(v Verdict) bool {
+	return v.Code == 421 || v.Code/100 == 4 && strings.HasPrefix(v.Enhanced, "4.7.")
+}
+
+// unreached tells that nobody answered a call. A server without an address is no such: its letters have a verdict.
+func unreached(err error) bool {
+	var f *fault
+	return errors.As(err, &f) && (f.phase == phaseDial || f.phase == phaseGreeting) && !errors.Is(err, context.Canceled) &&
+		!nowhere(err)
+}
+
+// nowhere tells that the name of a domain's server leads to no address that mail may go to, for good.
+func nowhere(err error) bool { return errors.Is(err, errDeaf) || errors.Is(err, errNowhere) }
+
+// gates are those of all destinations of one kind.
+type gates struct {
+	usual  Limits            // of a destination that isn't named
+	named  map[string]Limits // also for what lies below a name
+	first  int               // connections that a destination gets at first
+	mu     sync.Mutex
+	byName map[string]*gate
+}
+
+// use returns a destination's gate, until done is called with it.
+func (s *gates) use(name string) *gate {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	g := s.byName[name]
+	if g == nil {
+		s.forget()
+		g = newGate(s.limitsOf(name), s.first)
+		s.byName[name] = g
+	}
+	g.users++
+	return g
+}
+
+func (s *gates) done(g *gate) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	g.users--
+}
+
+// forget makes room when many destinations are known: the calm ones go, and if there are none any that nobody uses.
+func (s *gates) forget() {
+	for _, calmOnly := range []bool{true, false} {
+		for name, g := range s.byName {
+			if len(s.byName) < manyPools {
+				return
+			}
+			if g.users == 0 && (!calmOnly || g.calm()) {
+				delete(s.byName, name)
+			}
+		}
+	}
+}
+
+// limitsOf are those of the name, or of the nearest name above it.
+func (s *gates) limitsOf(name string) Limits {
+	for above := true; above; _, name, above = strings.Cut(name, ".") {
+		if l, ok := s.named[name]; ok {
+			return l
+		}
+	}
+	return s.usual
+}
