@@ -41,12 +41,14 @@ type settings struct {
 	Company   string
 	From      letters.Sender
 	Proxies   []netip.Prefix
+	Delivery  mailSettings
 }
 
 // settingNames are all there are: an unknown one in the file is a mistake.
 var settingNames = map[string]bool{
 	"store": true, "keys": true, "json": true, "as": true, "web": true, "public-url": true,
 	"mail": true, "company": true, "from": true, "from-name": true, "trusted-proxies": true,
+	"mail-helo": true, "mail-resolver": true, "mail-tls-required": true, "mail-limits": true,
 }
 
 // configure reads the settings before any command runs.
@@ -82,6 +84,10 @@ func (a *app) configure(flags *pflag.FlagSet) error {
 			return usageError{fmt.Errorf("trusted-proxies takes networks such as 10.0.0.0/8, not %q", p)}
 		}
 		a.set.Proxies = append(a.set.Proxies, prefix)
+	}
+	var err error
+	if a.set.Delivery, err = readMailSettings(k); err != nil {
+		return err
 	}
 	return a.set.defaults()
 }

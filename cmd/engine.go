@@ -25,7 +25,7 @@ func (a *app) route(desk *flows.Service) (mta.Route, error) {
 	case routeCapture:
 		return mta.NewCapture(desk.Capture)
 	case routeDirect:
-		return mta.NewDirect()
+		return a.set.Delivery.direct()
 	case routeRelay:
 		r, err := mta.NewRelay(url)
 		if err != nil {
