@@ -25,7 +25,8 @@ type app struct {
 	errOut io.Writer
 	set    settings
 
-	migrates bool // the command may change the schema of a database server
+	migrates   bool // the command may change the schema of a database server
+	newJournal bool // the command begins another erasure journal
 
 	store  *store.Store
 	who    flows.Actor // who is acting; set by open
@@ -37,7 +38,7 @@ func (a *app) openStore(ctx context.Context) error {
 	if a.store != nil {
 		return nil
 	}
-	s, err := store.Open(ctx, store.Options{URL: a.set.Store, Keys: a.set.Keys, Files: filepath.Join(xdg.DataHome, "kartotek"), Migrate: a.migrates})
+	s, err := store.Open(ctx, store.Options{URL: a.set.Store, Keys: a.set.Keys, Files: filepath.Join(xdg.DataHome, "kartotek"), Migrate: a.migrates, NewJournal: a.newJournal})
 	if err != nil {
 		return err
 	}
@@ -45,7 +46,35 @@ func (a *app) openStore(ctx context.Context) error {
 	if s.NewKeys {
 		fmt.Fprintln(a.errOut, a.keyWord())
 	}
+	for _, w := range s.Words() {
+		fmt.Fprintln(a.errOut, w)
+	}
+	return a.catchUp(ctx)
+}
+
+// catchUp erases again, in a store that was restored from a backup, who was
+// erased since, before anything of it is shown or sent.
+func (a *app) catchUp(ctx context.Context) error {
+	r := a.store.Behind()
+	if r == nil {
+		return nil
+	}
+	fmt.Fprintf(a.errOut, "The store lacks %s that this machine's journal holds, as a store does that was restored from a backup: erasing again first.\n", plural(r.Total, "erasure"))
+	bar := newBar(a.errOut)
+	done, err := flows.New(a.store, flows.Config{}).CatchUp(ctx, func(done, total int) { bar.show(flows.ImportProgress{Done: int64(done), Total: int64(total), Read: int64(done)}) })
+	bar.clear()
+	if err != nil {
+		return fmt.Errorf("erasing again (it goes on where it stopped at the next start): %w", err)
+	}
+	fmt.Fprintf(a.errOut, "Erased again: %d.\n", done.Erasures)
 	return nil
+}
+
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
 }
 
 // keyWord is what a user must know of a new key file.

@@ -104,7 +104,8 @@ kartotek import people.csv --list News --confirmed`,
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return a.configure(cmd.Flags()) }
 	root.AddCommand(a.find(), a.browse(), a.importing(), a.export(), a.erase(), a.unsubscribe(), a.resubscribe(),
-		a.mailbox(), a.lists(), a.outbox(), a.audit(), a.serve(), a.sample(), a.migrate(), a.overview(), a.mail(), a.staff())
+		a.mailbox(), a.lists(), a.outbox(), a.audit(), a.serve(), a.sample(), a.migrate(), a.overview(), a.mail(), a.staff(),
+		a.backup(), a.restore(), a.journal())
 	for _, c := range root.Commands() {
 		strict(c)
 	}

@@ -42,7 +42,7 @@ func (s *Service) Erase(ctx context.Context, a Actor, target, reason string) (Er
 		return Erased{}, err
 	}
 	var done Erased
-	err = s.store.InTx(ctx, func(tx *store.Tx) (err error) {
+	err = s.store.InErasure(ctx, func(tx *store.Tx) (err error) {
 		done, err = s.erase(ctx, tx, a, id, address, reason)
 		return err
 	})

@@ -63,6 +63,7 @@ func New(s *store.Store, cfg Config) *Service {
 	}
 	svc := &Service{sealer: sealerName(), store: s, cfg: cfg, now: time.Now, log: slog.New(slog.DiscardHandler), wake: func() {}}
 	s.SetClock(func() time.Time { return svc.now() }) // acts and their counts fall on one day
+	s.OnRedo(svc.eraseRestored)
 	return svc
 }
 

@@ -15,8 +15,9 @@ const (
 	chunk     = 200
 )
 
-// Clock does what time asks for, until ctx ends: it forgets sign-ups that
-// nobody confirmed, rates anew, and finishes what an interrupted erasure left.
+// Clock does what time asks for, until ctx ends: it copies other machines'
+// erasures into this one's journal, forgets sign-ups that nobody confirmed,
+// rates anew, and finishes what an interrupted erasure left.
 func (s *Service) Clock(ctx context.Context) error {
 	wait := firstTick
 	for {
@@ -34,6 +35,9 @@ func (s *Service) Clock(ctx context.Context) error {
 
 // Tick does the clock's work once.
 func (s *Service) Tick(ctx context.Context) error {
+	if err := s.store.SyncJournal(ctx); err != nil {
+		return err
+	}
 	forgotten, err := s.forget(ctx)
 	if err != nil {
 		return err

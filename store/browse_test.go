@@ -85,10 +85,11 @@ func (b BrowseQuery) fits(c *Contact, status string) bool {
 // newest first, and the status of each on its lists.
 func populate(t *testing.T, ctx context.Context, s *Store, n int) ([]*Contact, map[[2]int64]string) {
 	t.Helper()
-	rnd := rand.New(rand.NewPCG(1, 2))
 	var out []*Contact
-	onList := map[[2]int64]string{}
-	err := s.InTx(ctx, func(tx *Tx) error {
+	var onList map[[2]int64]string
+	err := s.InTx(ctx, func(tx *Tx) error { // it may run again
+		rnd := rand.New(rand.NewPCG(1, 2))
+		out, onList = nil, map[[2]int64]string{}
 		for _, name := range []string{"News", "Offers"} {
 			if err := tx.AddList(ctx, &List{Name: name, Slug: name}); err != nil {
 				return err

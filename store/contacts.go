@@ -206,6 +206,9 @@ func (tx *Tx) AddContacts(ctx context.Context, cs []*Contact) error {
 		return err
 	}
 	for _, c := range cs {
+		if c.Permission == Deleted {
+			tx.erased(c)
+		}
 		tx.count(c.Permission, c.Source, c.Rating, 1)
 		tx.countAct(c)
 		c.read()
@@ -238,6 +241,7 @@ func (tx *Tx) SaveContact(ctx context.Context, c *Contact) error {
 		return err
 	}
 	if c.Permission == Deleted && c.before != Deleted {
+		tx.erased(c)
 		if err := tx.DropActivity(ctx, c.SubscriberID); err != nil {
 			return err
 		}
@@ -329,6 +333,18 @@ func (q queries) IDsOf(ctx context.Context, addressKey []byte) ([]int64, error) 
 		out = append(out, id)
 		return err
 	}, `SELECT subscriber_id FROM contacts WHERE address_key = ? ORDER BY subscriber_id DESC`, addressKey)
+	return out, err
+}
+
+// IDsAfter lists up to n SubscriberIDs above one, in order: of every card.
+func (q queries) IDsAfter(ctx context.Context, after int64, n int) ([]int64, error) {
+	var out []int64
+	err := q.each(ctx, func(rows *sql.Rows) error {
+		var id int64
+		err := rows.Scan(&id)
+		out = append(out, id)
+		return err
+	}, `SELECT subscriber_id FROM contacts WHERE subscriber_id > ? ORDER BY subscriber_id LIMIT ?`, after, n)
 	return out, err
 }
 

@@ -34,10 +34,12 @@ func steps(id, clustered, tail string) []string {
 	return out
 }
 
+func sqliteSteps() []string { return steps("INTEGER PRIMARY KEY", "WITHOUT ROWID", "") }
+
 // migrate brings the schema up to date, in one transaction, and refuses one
 // that is newer.
 func (e *sqliteEngine) migrate(ctx context.Context) error {
-	all := steps("INTEGER PRIMARY KEY", "WITHOUT ROWID", "")
+	all := sqliteSteps()
 	done, err := e.schemaVersion(ctx)
 	switch {
 	case err != nil:

@@ -13,14 +13,9 @@ const settingProbe = "sealed_probe"
 // checkProbe refuses a key file whose pepper is the store's and whose AEAD
 // keyset isn't, before anything is done with it. A store without a probe gets one.
 func (s *Store) checkProbe(ctx context.Context) error {
-	probe, err := s.Setting(ctx, settingProbe)
+	probe, err := s.settingOr(ctx, settingProbe, s.keys.newProbe)
 	if err != nil {
 		return err
-	}
-	if probe == "" {
-		if probe, err = s.setProbe(ctx); err != nil {
-			return err
-		}
 	}
 	if _, err := s.keys.openProbe(probe); err != nil {
 		return fmt.Errorf("the key file %s holds this store's pepper, but not the key that its data is sealed with: restore your newest copy of it, or copy it from the machine that changed it; nothing was changed", s.keys.path)
@@ -28,19 +23,23 @@ func (s *Store) checkProbe(ctx context.Context) error {
 	return nil
 }
 
-// setProbe keeps a probe unless there is one by now, and returns the one there is.
-func (s *Store) setProbe(ctx context.Context) (string, error) {
-	var probe string
-	err := s.InTx(ctx, func(tx *Tx) (err error) {
-		if probe, err = tx.Setting(ctx, settingProbe); err != nil || probe != "" {
+// settingOr reads a setting of the store's own, and keeps one that fresh makes
+// when there is none: of two that do so at once, both get the same.
+func (s *Store) settingOr(ctx context.Context, name string, fresh func() (string, error)) (string, error) {
+	value, err := s.raw.Setting(ctx, name)
+	if err != nil || value != "" {
+		return value, err
+	}
+	err = s.attempt(ctx, func(tx *Tx) (err error) {
+		if value, err = tx.Setting(ctx, name); err != nil || value != "" {
 			return err
 		}
-		if probe, err = tx.keys.newProbe(); err != nil {
+		if value, err = fresh(); err != nil {
 			return err
 		}
-		return tx.SetSetting(ctx, settingProbe, probe)
-	})
-	return probe, err
+		return tx.SetSetting(ctx, name, value)
+	}, func(*Tx) error { return nil })
+	return value, err
 }
 
 func (k *Keys) newProbe() (string, error) {

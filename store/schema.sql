@@ -301,3 +301,29 @@ CREATE TABLE IF NOT EXISTS weeks (
 CREATE TABLE IF NOT EXISTS applied (
   applied_key VARBINARY(16) NOT NULL PRIMARY KEY
 ) {{clustered}};
+
+-- Each machine's erasure journal, a file, and how far the store has followed it.
+CREATE TABLE IF NOT EXISTS journals (
+  journal_id VARBINARY(16) NOT NULL PRIMARY KEY,
+  machine VARBINARY(16) NOT NULL,
+  n BIGINT NOT NULL,
+  chain VARBINARY(32) NOT NULL,
+  high BIGINT NOT NULL
+) {{clustered}};
+
+-- What each journal holds of its own, for the other machines to copy.
+CREATE TABLE IF NOT EXISTS erasures (
+  journal_id VARBINARY(16) NOT NULL,
+  n BIGINT NOT NULL,
+  subscriber_id BIGINT NOT NULL,
+  address_key VARBINARY(32) NOT NULL,
+  at BIGINT NOT NULL,
+  PRIMARY KEY (journal_id, n)
+) {{clustered}};
+
+CREATE TABLE IF NOT EXISTS erasures_seen (
+  journal_id VARBINARY(16) NOT NULL,
+  other_id VARBINARY(16) NOT NULL,
+  n BIGINT NOT NULL,
+  PRIMARY KEY (journal_id, other_id)
+) {{clustered}};

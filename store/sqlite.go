@@ -106,6 +106,10 @@ func openFile(ctx context.Context, path string, keys *Keys) (*sqliteEngine, erro
 	if err := checkKey(ctx, path, pragmaKey, keys.path); err != nil {
 		return nil, err
 	}
+	before, err := os.Stat(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("looking at the store: %w", err)
+	}
 	wdb, err := driver.Open(dsn(path, ""), setup(pragmaKey, writePragmas))
 	if err != nil {
 		return nil, mapSQLite(err)
@@ -123,7 +127,7 @@ func openFile(ctx context.Context, path string, keys *Keys) (*sqliteEngine, erro
 	}
 	rdb.SetMaxOpenConns(readers)
 	rdb.SetMaxIdleConns(readers)
-	still, err := stillThere(path)
+	still, err := stillThere(path, before)
 	if err != nil {
 		return nil, errors.Join(err, rdb.Close(), conn.Close(), wdb.Close())
 	}
@@ -170,11 +174,15 @@ func secure(path string) error {
 }
 
 // stillThere makes a check that the file is the one that was opened: an act
-// on a file that was removed or replaced since would succeed into nothing.
-func stillThere(path string) (func() error, error) {
+// on a file that was removed or replaced since would succeed into nothing. The
+// one that was there before it was opened tells whether that happened meanwhile.
+func stillThere(path string, before os.FileInfo) (func() error, error) {
 	opened, err := os.Stat(path)
 	if err != nil {
 		return nil, fmt.Errorf("looking at the store: %w", err)
+	}
+	if before != nil && !os.SameFile(before, opened) {
+		return nil, ErrMoved
 	}
 	return func() error {
 		if now, err := os.Stat(path); err != nil || !os.SameFile(opened, now) {

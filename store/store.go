@@ -20,6 +20,9 @@ type Options struct {
 	// Migrate brings the schema of a MySQL store up to date, or makes it. An
 	// embedded store's is always brought up to date.
 	Migrate bool
+	// NewJournal begins another erasure journal where this machine's was lost
+	// for good: what was erased since a backup may come back with it.
+	NewJournal bool
 }
 
 // CheckURL tells whether a store's address can be understood, without opening it.
@@ -39,8 +42,10 @@ type Store struct {
 	// NewKeys tells that the key file was made just now: say what it is for.
 	NewKeys bool
 
-	engine engine
-	now    func() time.Time
+	raw     queries // also while the store is behind its erasure journal
+	engine  engine
+	journal *journal
+	now     func() time.Time
 }
 
 // SetClock replaces the time of day, which tells under which day a change is
@@ -58,12 +63,31 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{queries: e.reader(), NewKeys: created, engine: e, now: time.Now}
-	s.keys = keys
-	if err := errors.Join(s.checkProbe(ctx), keys.openLog()); err != nil {
-		return nil, errors.Join(err, s.Close())
+	s := &Store{raw: e.reader(), NewKeys: created, engine: e, now: time.Now}
+	s.raw.keys = keys
+	s.queries = s.raw
+	s.queries.stmt = func(ctx context.Context, query string) (*sql.Stmt, error) {
+		if err := s.CatchUp(ctx, nil); err != nil {
+			return nil, err
+		}
+		return s.raw.stmt(ctx, query)
+	}
+	if err := s.check(ctx, o); err != nil {
+		return nil, errors.Join(err, e.close())
 	}
 	return s, nil
+}
+
+// check compares the store with what lies outside of it: key file and journal.
+func (s *Store) check(ctx context.Context, o Options) error {
+	if err := errors.Join(s.checkProbe(ctx), s.raw.keys.openLog()); err != nil {
+		return err
+	}
+	err := s.openJournal(ctx)
+	if errors.Is(err, ErrJournal) && o.NewJournal {
+		err = s.renewJournal(ctx)
+	}
+	return err
 }
 
 // Keys are the secrets that the store was opened with.
@@ -91,19 +115,31 @@ func (s *Store) Wipe(ctx context.Context, patience time.Duration) (bool, error) 
 // Sweep removes what the engine itself needed once and no longer needs.
 func (s *Store) Sweep(ctx context.Context) error { return s.engine.sweep(ctx) }
 
+// closePatience is how long closing waits for the store to note which
+// SubscriberIDs were given out.
+const closePatience = 2 * time.Second
+
 // Close waits for the writes that are under way and closes the store.
-func (s *Store) Close() error { return s.engine.close() }
+func (s *Store) Close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), closePatience)
+	defer cancel()
+	// Where that fails, the ids are noted when the next ones are given out.
+	_ = s.noteTaken(ctx)
+	return s.engine.close()
+}
 
 // Tx is a write transaction. A closure that is given one may run several
 // times, so it must have no effect but on the transaction and its own results.
 type Tx struct {
 	queries
-	engine engine
-	deltas map[string]int64 // what the counters change by
-	day    Day              // under which the changes are counted
-	batch  int64            // of the leaves; 0 until there is one
-	leaves []byte           // of the log
-	nleaf  int64
+	engine  engine
+	journal *journal
+	records []record         // for the erasure journal
+	deltas  map[string]int64 // what the counters change by
+	day     Day              // under which the changes are counted
+	batch   int64            // of the leaves; 0 until there is one
+	leaves  []byte           // of the log
+	nleaf   int64
 }
 
 // InTx runs fn in one write transaction, all or nothing. It starts again when
@@ -111,24 +147,59 @@ type Tx struct {
 // gave way or was lost. Where the answer to the commit itself was lost, it
 // finds out whether the transaction was kept: then what fn returned last stands.
 func (s *Store) InTx(ctx context.Context, fn func(*Tx) error) error {
+	if err := s.CatchUp(ctx, nil); err != nil {
+		return err
+	}
+	err := s.noting(ctx, func() error {
+		return s.attempt(ctx, fn, func(tx *Tx) error {
+			if len(tx.records) > 0 {
+				return errNeedsJournal
+			}
+			return nil
+		})
+	})
+	if errors.Is(err, errNeedsJournal) {
+		return s.InErasure(ctx, fn)
+	}
+	return err
+}
+
+// attempt runs fn in one write transaction, and last as its end, just before
+// it is kept.
+func (s *Store) attempt(ctx context.Context, fn, last func(*Tx) error) error {
 	return s.engine.inTx(ctx, func(q queries) error {
-		q.keys = s.keys
-		tx := &Tx{queries: q, engine: s.engine, deltas: map[string]int64{}, day: DayOf(s.now())}
+		q.keys = s.raw.keys
+		tx := &Tx{queries: q, engine: s.engine, journal: s.journal, deltas: map[string]int64{}, day: DayOf(s.now())}
 		if err := fn(tx); err != nil {
 			return err
 		}
 		if err := tx.flushLeaves(ctx); err != nil {
 			return err
 		}
-		return tx.flushCounters(ctx)
+		if err := tx.flushCounters(ctx); err != nil {
+			return err
+		}
+		return last(tx)
 	})
 }
+
+// contactIDs is the sequence of SubscriberIDs.
+const contactIDs = "contacts"
 
 // NextIDs takes n ids of a sequence and returns the first; with n = 0 it tells
 // which none is above. Ids are never given out twice, except on an embedded
 // store those that were taken in a transaction that fails. They may have gaps.
 func (tx *Tx) NextIDs(ctx context.Context, sequence string, n int) (int64, error) {
-	return tx.engine.nextIDs(ctx, tx, sequence, n)
+	if sequence == contactIDs && n > 0 {
+		if err := tx.likely(ctx, int64(n)); err != nil {
+			return 0, err
+		}
+	}
+	first, err := tx.engine.nextIDs(ctx, tx, sequence, n)
+	if err == nil && n > 0 && sequence == contactIDs {
+		err = tx.given(first+int64(n)-1, int64(n))
+	}
+	return first, err
 }
 
 // ReturnIDs gives back the end of a block of ids, if nobody has taken any

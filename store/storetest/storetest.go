@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 
@@ -158,4 +159,41 @@ func Need(t testing.TB) {
 	default:
 		t.Skip(err)
 	}
+}
+
+// Snapshot copies all tables of a store's database beside it, and returns what
+// puts them back as they were.
+func Snapshot(t testing.TB, url string) (restore func()) {
+	t.Helper()
+	address, database, ok := strings.Cut(strings.TrimPrefix(url, "mysql://"), "/")
+	if !ok {
+		t.Fatalf("%s is no address of a store", url)
+	}
+	copied := database + "_copy"
+	Do(t, address, "CREATE DATABASE "+copied)
+	t.Cleanup(func() { Do(t, address, "DROP DATABASE IF EXISTS "+copied) })
+	db, err := sql.Open("mysql", mariadb.DSN(address, ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	rows, err := db.Query("SELECT table_name FROM information_schema.tables WHERE table_schema = ?", database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	var back []string
+	for rows.Next() {
+		var table string
+		if err := rows.Scan(&table); err != nil {
+			t.Fatal(err)
+		}
+		from, to := database+"."+table, copied+"."+table
+		Do(t, address, "CREATE TABLE "+to+" LIKE "+from, "INSERT INTO "+to+" SELECT * FROM "+from)
+		back = append(back, "DELETE FROM "+from, "INSERT INTO "+from+" SELECT * FROM "+to)
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return func() { t.Helper(); Do(t, address, back...) }
 }
