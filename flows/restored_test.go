@@ -85,7 +85,7 @@ func TestRestoredBackup(t *testing.T) {
 		erased[address] = erase(d, address).SubscriberID
 	}
 	later := people(d, all, 10)
-	erased[later[3]] = erase(d, later[3]).SubscriberID                     // nobody the backup knows
+	erased[later[3]] = erase(d, later[3]).SubscriberID                       // nobody the backup knows
 	erased["never@example.com"] = erase(d, "never@example.com").SubscriberID // nor anybody
 	highest := erased["never@example.com"]
 	d.must(d.store.Close())

@@ -202,9 +202,10 @@ func alone(ctx context.Context, path, hexKey, name string) (release func(), err 
 	if err != nil {
 		return nil, openError(path, err)
 	}
+	release = func() { _ = c.Close() } // what it held is gone by then
 	defer func() {
 		if err != nil {
-			c.Close()
+			err = errors.Join(err, c.Close())
 		}
 	}()
 	if err := c.Exec("PRAGMA hexkey='" + hexKey + "'"); err != nil {
@@ -213,7 +214,7 @@ func alone(ctx context.Context, path, hexKey, name string) (release func(), err 
 	has, err := firstText(c, "SELECT value FROM settings WHERE name = '"+settingStore+"'")
 	switch err = mapSQLite(err); {
 	case errors.Is(err, ErrDamaged):
-		return func() { c.Close() }, nil
+		return release, nil
 	case err != nil:
 		return nil, err
 	case has != name:
@@ -227,7 +228,7 @@ func alone(ctx context.Context, path, hexKey, name string) (release func(), err 
 	if err != nil || mode != "delete" {
 		return nil, ErrInUse
 	}
-	return func() { c.Close() }, nil
+	return release, nil
 }
 
 // replaceStore puts a copy of a file at path, in one step, and keeps what was
