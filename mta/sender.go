@@ -215,8 +215,8 @@ func (s *Sender) keepLeases(f *flight) {
 			continue
 		}
 		s.log.Error("renewing the leases of letters failed", "err", err)
-		if time.Now().After(sure.Add(s.lease - min(margin, s.lease/3))) {
-			f.breakOff()
+		if time.Now().Add(s.lease / 3).After(sure.Add(s.lease - min(margin, s.lease/3))) {
+			f.breakOff() // another failure would be known too late
 		}
 	}
 }
