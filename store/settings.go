@@ -12,6 +12,7 @@ const (
 	SettingCompany   = "company"
 	SettingFrom      = "from"
 	SettingFromName  = "from_name"
+	SettingBounce    = "bounce_domain" // of the addresses that mail comes back to; "" when nobody takes it
 )
 
 // Setting reads a setting; "" when it was never set.
