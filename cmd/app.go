@@ -31,6 +31,8 @@ type app struct {
 	store  *store.Store
 	who    flows.Actor // who is acting; set by open
 	common shared      // with the other processes on the store; set by open
+
+	sealing *sealing // of the log; set by open
 }
 
 // openStore opens the store, once, and says so when its key file is new.
@@ -109,12 +111,23 @@ func (a *app) service(ctx context.Context) (*flows.Service, error) {
 		return nil, err
 	}
 	a.common = common
-	return flows.New(a.store, common.config()), nil
+	cfg := common.config()
+	cfg.Publish = a.set.publish()
+	desk := flows.New(a.store, cfg)
+	if a.sealing == nil {
+		a.startSealing(ctx, desk)
+	}
+	return desk, nil
 }
 
 func (a *app) close() error {
 	if a.store == nil {
 		return nil
+	}
+	if a.sealing != nil {
+		if err := a.sealing.end(); err != nil { // the command did what it was asked for
+			fmt.Fprintln(a.errOut, "kartotek: warning: "+sentence(err))
+		}
 	}
 	return a.store.Close()
 }

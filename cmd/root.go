@@ -105,7 +105,7 @@ kartotek import people.csv --list News --confirmed`,
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return a.configure(cmd.Flags()) }
 	root.AddCommand(a.find(), a.browse(), a.importing(), a.export(), a.erase(), a.unsubscribe(), a.resubscribe(),
 		a.mailbox(), a.lists(), a.outbox(), a.audit(), a.serve(), a.sample(), a.migrate(), a.overview(), a.mail(), a.staff(),
-		a.backup(), a.restore(), a.journal())
+		a.backup(), a.restore(), a.journal(), a.prove(), a.verify(), a.retention())
 	for _, c := range root.Commands() {
 		strict(c)
 	}
@@ -117,7 +117,6 @@ func addServing(c *cobra.Command) {
 	f := c.Flags()
 	f.String("web", "", "where the web pages listen: HOST:PORT (default "+defaultWeb+")")
 	f.String("public-url", "", "the address under which contacts reach the web pages (default: as --web)")
-	f.String("bounce", "", "where mail that comes back is taken: HOST:PORT, under bounce-domain of the configuration (default: nowhere)")
 	f.String("mail", "", "how mail leaves: capture, direct, or relay=URL, as in smtp://USER@HOST:587?password-file=PATH (default capture)")
 }
 

@@ -13,8 +13,8 @@ import (
 )
 
 // keepCheckpoint appends a checkpoint to the file beside the database, unless
-// that holds one of as many leaves or more, and syncs it: so a database that
-// is rewritten, cut or put back is noticed.
+// it stands last there, and syncs it: so a database that is rewritten, cut or
+// put back is noticed.
 func (s *Service) keepCheckpoint(note string) error {
 	if err := s.appendCheckpoint(note); err != nil {
 		return fmt.Errorf("keeping a checkpoint outside the database: %w", err)

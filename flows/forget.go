@@ -43,9 +43,6 @@ func (s *Service) Tick(ctx context.Context) error {
 		return err
 	}
 	err = s.store.InTx(ctx, func(tx *store.Tx) error {
-		if err := tx.DropOldReturned(ctx, store.At(s.now().Add(-returnedKept)), 500); err != nil {
-			return err
-		}
 		_, err := tx.DropOldLimits(ctx, s.now(), 1000)
 		return err
 	})
@@ -54,6 +51,13 @@ func (s *Service) Tick(ctx context.Context) error {
 	}
 	if forgotten > 0 {
 		s.log.Info("forgot what nobody confirmed", "count", forgotten)
+	}
+	expired, err := s.expire(ctx, clock(), nil)
+	if err != nil {
+		return err
+	}
+	if expired > 0 {
+		s.log.Info("removed evidence that was kept long enough", "count", expired)
 	}
 	if err := s.rerate(ctx); err != nil {
 		return err

@@ -21,6 +21,8 @@ const (
 	doOutbox      = "outbox"
 	doLetters     = "letters" // act on the outbox
 	doAudit       = "audit"
+	doProve       = "prove"
+	doRetention   = "retention"
 	doFreeze      = "freeze"
 	doCorrect     = "correct"
 	doMail        = "mail"    // set up how letters leave
@@ -29,7 +31,7 @@ const (
 )
 
 var (
-	supportMay  = []string{doBrowse, doFind, doOutbox}
+	supportMay  = []string{doBrowse, doFind, doOutbox, doProve}
 	marketerMay = append([]string{doUnsubscribe, doResubscribe, doImport, doLists, doLetters}, supportMay...)
 	operatorMay = append([]string{doExport, doErase, doFreeze, doCorrect, doMailbox}, marketerMay...)
 )
@@ -39,8 +41,8 @@ var rights = map[Role][]string{
 	Support:  supportMay,
 	Marketer: marketerMay,
 	Operator: operatorMay,
-	Owner:    append([]string{doAudit, doMail, doStaff}, operatorMay...),
-	Auditor:  {doAudit},
+	Owner:    append([]string{doAudit, doMail, doStaff, doRetention}, operatorMay...),
+	Auditor:  {doAudit, doProve},
 }
 
 // Roles are those that staff can have, the least first.

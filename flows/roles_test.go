@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"kartotek/flows/letters"
 	"kartotek/store"
@@ -69,11 +68,6 @@ var reached = map[string]reach{
 	"SetListSender": {marketers, func(ctx context.Context, s *Service, a Actor) error {
 		return err2(s.SetListSender(ctx, a, "Nowhere", letters.Sender{}))
 	}},
-	"OutboxStats": {lookers, func(ctx context.Context, s *Service, a Actor) error { return err2(s.OutboxStats(ctx, a)) }},
-	"ClearAlarms": {marketers, func(ctx context.Context, s *Service, a Actor) error { return err2(s.ClearAlarms(ctx, a, time.Time{})) }},
-	"AllowMail": {marketers, func(ctx context.Context, s *Service, a Actor) error {
-		return err2(s.AllowMail(ctx, a, "nobody@example.com", "the mailbox was mended"))
-	}},
 	"Retry":   {marketers, func(ctx context.Context, s *Service, a Actor) error { return err2(s.Retry(ctx, a, nobody)) }},
 	"Hold":    {marketers, func(ctx context.Context, s *Service, a Actor) error { return err2(s.Hold(ctx, a, nobody)) }},
 	"Release": {marketers, func(ctx context.Context, s *Service, a Actor) error { return err2(s.Release(ctx, a, nobody)) }},
@@ -118,6 +112,15 @@ var reached = map[string]reach{
 		return err2(s.RemoveStaffKey(ctx, a, "none", "SHA256:"))
 	}},
 
+	"Prove": {lookers + " auditor", func(ctx context.Context, s *Service, a Actor) error {
+		return err2(s.Prove(ctx, a, "nobody@example.com", nil))
+	}},
+	"Retention":    {owners, func(ctx context.Context, s *Service, a Actor) error { return err2(s.Retention(ctx, a)) }},
+	"SetRetention": {owners, func(ctx context.Context, s *Service, a Actor) error { return s.SetRetention(ctx, a, Retention{}) }},
+	"RunRetention": {owners, func(ctx context.Context, s *Service, a Actor) error { return err2(s.RunRetention(ctx, a, nil)) }},
+
+	"VerifyAudit":      {readers, func(ctx context.Context, s *Service, a Actor) error { return err2(s.VerifyAudit(ctx, a, nil)) }},
+	"LastVerification": {readers, func(ctx context.Context, s *Service, a Actor) error { return err2(s.LastVerification(ctx, a)) }},
 	"Audit": {readers, func(ctx context.Context, s *Service, a Actor) error {
 		return err2(s.Audit(ctx, a, AuditFilter{}, 0, 1))
 	}},
@@ -127,8 +130,7 @@ var reached = map[string]reach{
 var unreached = map[string]string{
 	"FormOf": "web, for anybody", "SignUp": "web, for anybody",
 	"LookConfirm": "web, by a token", "Confirm": "web, by a token", "LookUnsubscribe": "web, by a token", "UnsubscribeByToken": "web, by a token",
-	"Inbox": "the bounce port", "TakeBounce": "the bounce port, by a token",
-	"Spool": "the mail sender", "Capture": "the mail sender", "SigningKeys": "the mail sender", "SigningDomains": "the mail sender", "OnLetter": "wiring", "SetClock": "wiring", "SetLog": "wiring", "Clock": "the clock", "Seal": "the log", "Sealing": "the log", "Tick": "the clock", "CatchUp": "the start",
+	"Spool": "the mail sender", "Capture": "the mail sender", "SigningKeys": "the mail sender", "SigningDomains": "the mail sender", "OnLetter": "wiring", "SetClock": "wiring", "SetLog": "wiring", "Clock": "the clock", "Seal": "the log", "Sealing": "the log", "SealRest": "the log", "LogKey": "public", "SaveProof": "what Prove gave", "WriteProof": "what Prove gave", "Tick": "the clock", "CatchUp": "the start",
 	"Lists": "names and numbers of lists", "Counts": "numbers", "CursorOf": "a time",
 	"Why": "tells what a role may", "WhyLetter": "tells what a role may", "UndoUntil": "a time",
 	"SignIn": "before there is a role", "KnownKey": "before there is a role", "StillIn": "asks about a role", "SignedIn": "writes who came", "SignedOut": "writes who went", "TurnedAway": "writes who didn't come in",

@@ -52,6 +52,9 @@ func (s *Service) Sealing(ctx context.Context) error {
 // whoever else does so as well.
 func (s *Service) Seal(ctx context.Context) error { return s.seal(ctx, true) }
 
+// SealRest is Seal unless another process is at it.
+func (s *Service) SealRest(ctx context.Context) error { return s.seal(ctx, false) }
+
 // seal goes on until nothing is left; without force only if no other process
 // does.
 func (s *Service) seal(ctx context.Context, force bool) error {

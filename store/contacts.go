@@ -368,3 +368,16 @@ func (c *Contact) Tombstone(at Micros) Contact {
 		before: c.before, source: c.source, rated: c.rated, seen: c.seen, withdrawn: c.withdrawn, confirmed: c.confirmed,
 	}
 }
+
+// TombstonesBefore lists tombstones that were made before a time and are last
+// seen at some: up to limit, the oldest first.
+func (q queries) TombstonesBefore(ctx context.Context, at Micros, limit int) ([]int64, error) {
+	var out []int64
+	err := q.each(ctx, func(rows *sql.Rows) error {
+		var id int64
+		err := rows.Scan(&id)
+		out = append(out, id)
+		return err
+	}, `SELECT subscriber_id FROM contacts WHERE permission = ? AND last_seen_at > 0 AND last_seen_at <= ? ORDER BY last_seen_at, subscriber_id LIMIT ?`, Deleted, at, limit)
+	return out, err
+}

@@ -77,6 +77,13 @@ func (q queries) Batch(ctx context.Context, id int64) (Batch, error) {
 	return b, err
 }
 
+// Waits tells whether a batch is not in the tree yet.
+func (q queries) Waits(ctx context.Context, batch int64) (bool, error) {
+	var n int64
+	err := q.get(ctx, []any{&n}, `SELECT COUNT(*) FROM unplaced WHERE batch_id = ?`, batch)
+	return n > 0, err
+}
+
 // Placed tells the place of a batch's first leaf; ErrNotFound when it has none yet.
 func (q queries) Placed(ctx context.Context, batch int64) (first int64, err error) {
 	err = q.get(ctx, []any{&first}, `SELECT first_leaf FROM placed WHERE batch_id = ?`, batch)
@@ -245,4 +252,33 @@ func (q queries) LastCheckpoint(ctx context.Context) (string, error) {
 	var note string
 	err := q.get(ctx, []any{&note}, `SELECT note FROM checkpoints ORDER BY size DESC LIMIT 1`)
 	return note, orNothing(err)
+}
+
+// CardActs is how many acts a card has had.
+type CardActs struct{ ID, Acts int64 }
+
+// ActsFrom reads the cards that follow an id, and how many acts each has had.
+func (q queries) ActsFrom(ctx context.Context, after int64, limit int) ([]CardActs, error) {
+	var out []CardActs
+	err := q.each(ctx, func(rows *sql.Rows) error {
+		var c CardActs
+		err := rows.Scan(&c.ID, &c.Acts)
+		out = append(out, c)
+		return err
+	}, `SELECT subscriber_id, acts FROM contacts WHERE subscriber_id > ? ORDER BY subscriber_id LIMIT ?`, after, limit)
+	return out, err
+}
+
+// EachEvidence reads the sealed acts of the cards from after to last, in
+// their order. The evidence is fn's until it returns.
+func (q queries) EachEvidence(ctx context.Context, after, last int64, fn func(*Evidence) error) error {
+	var e Evidence
+	var sealed sql.RawBytes
+	return q.each(ctx, func(rows *sql.Rows) error {
+		if err := rows.Scan(&e.SubscriberID, &e.N, &e.Kind, &e.At, &sealed, &e.Leaf.Batch, &e.Leaf.Place); err != nil {
+			return err
+		}
+		e.Sealed = sealed
+		return fn(&e)
+	}, `SELECT subscriber_id, n, kind, at, sealed, batch_id, place FROM evidence WHERE subscriber_id > ? AND subscriber_id <= ? ORDER BY subscriber_id, n`, after, last)
 }

@@ -1,0 +1,205 @@
+package flows
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+
+	"golang.org/x/mod/sumdb/tlog"
+
+	"kartotek/flows/proof"
+	"kartotek/store"
+	"kartotek/store/ledger"
+)
+
+// ProofFormats are the forms that a proof is written in, by the file's ending.
+var ProofFormats = []string{"json", "html"}
+
+// LogKey is the public key that the log's signatures are checked with: the
+// company makes it known, so that proofs can be checked.
+func (s *Service) LogKey() string { return s.store.Keys().Log().Public() }
+
+// Prove collects what is recorded of an address, with all that somebody else
+// needs to check it (GDPR art. 7 (1)). A tombstone opens to its full address
+// alone, which is what given or target holds; a SubscriberID proves a live card.
+// The log is signed first, so that the newest act is in it.
+func (s *Service) Prove(ctx context.Context, a Actor, target string, given *Given) (*proof.Bundle, error) {
+	if err := s.allow(ctx, a, doProve); err != nil {
+		return nil, err
+	}
+	address, err := s.addressFor(ctx, target, given)
+	if err != nil {
+		return nil, notFound(err, target)
+	}
+	contacts, err := s.store.ByAddress(ctx, s.store.Keys().AddressKey(address))
+	if err == nil && len(contacts) == 0 {
+		err = ErrNotFound
+	}
+	if err != nil {
+		return nil, notFound(err, target)
+	}
+	slices.Reverse(contacts) // the oldest first
+	b := &proof.Bundle{
+		Format: proof.Format, MadeAt: s.now().UTC().Format(ledger.TimeForm), Controller: s.cfg.Company, Address: address.Canonical(),
+		Acts: []proof.Act{}, Notices: []proof.Notice{}, PublicKey: s.LogKey(),
+	}
+	acts, err := s.openAll(ctx, b, contacts, address)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.Seal(ctx); err != nil {
+		return nil, err
+	}
+	if err := s.include(ctx, b, acts, address); err != nil {
+		return nil, err
+	}
+	newest := contacts[len(contacts)-1].SubscriberID
+	return b, s.store.InTx(ctx, func(tx *store.Tx) error {
+		return audit(ctx, tx, a, store.At(s.now()), "prove", newest, "")
+	})
+}
+
+// addressFor is the full address that a proof is about.
+func (s *Service) addressFor(ctx context.Context, target string, given *Given) (store.Address, error) {
+	id, address, err := parseTarget(target)
+	if err != nil || id == 0 {
+		return address, err
+	}
+	c, err := s.store.Contact(ctx, id)
+	if err != nil {
+		return address, err
+	}
+	if given != nil {
+		if slices.Equal(s.store.Keys().AddressKey(given.address), c.AddressKey) {
+			return given.address, nil
+		}
+		return address, refuse("this is not the address of card %d: check it with the person", id)
+	}
+	if c.Permission == Deleted {
+		return address, refuse("a tombstone proves nothing but to its full address: search it")
+	}
+	p, err := s.store.Open(c)
+	return p.Address(), err
+}
+
+// openAll opens the acts of all cards of an address, and tells how things stand.
+func (s *Service) openAll(ctx context.Context, b *proof.Bundle, contacts []*store.Contact, address store.Address) ([]*store.Evidence, error) {
+	key, err := s.store.Keys().EvidenceKey(address)
+	if err != nil {
+		return nil, err
+	}
+	var out []*store.Evidence
+	for _, c := range contacts {
+		acts, err := s.store.EvidenceOf(ctx, c.SubscriberID)
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range acts {
+			if err := key.Open(e); err != nil {
+				return nil, fmt.Errorf("act %d of card %d: %w", e.N, c.SubscriberID, err)
+			}
+			if err := s.addNotice(ctx, b, e.Act.Notice); err != nil {
+				return nil, err
+			}
+		}
+		out = append(out, acts...)
+		b.Cards = append(b.Cards, proof.Card{
+			SubscriberID: c.SubscriberID, Permission: c.Permission.String(), Frozen: c.Frozen,
+			DeletedAt: recordTime(c.DeletedAt), WithdrawnAt: recordTime(c.WithdrawnAt), EvidenceRemoved: evidenceRemoved(c),
+		})
+	}
+	return out, nil
+}
+
+func recordTime(at store.Micros) string {
+	if at == 0 {
+		return ""
+	}
+	return at.Time().Format(ledger.TimeForm)
+}
+
+func (s *Service) addNotice(ctx context.Context, b *proof.Bundle, id string) error {
+	if id == "" || slices.ContainsFunc(b.Notices, func(n proof.Notice) bool { return n.SHA256 == id }) {
+		return nil
+	}
+	text, err := s.store.Notice(ctx, id)
+	if errors.Is(err, ErrNotFound) {
+		return fmt.Errorf("the text of a notice is missing in the store: %w", store.ErrDamaged)
+	}
+	b.Notices = append(b.Notices, proof.Notice{SHA256: id, Text: text})
+	return err
+}
+
+// include adds the acts with their paths in the tree, and its checkpoint.
+func (s *Service) include(ctx context.Context, b *proof.Bundle, acts []*store.Evidence, address store.Address) error {
+	note, err := s.store.LastCheckpoint(ctx)
+	if err != nil {
+		return err
+	}
+	verifier, err := ledger.Verifier(b.PublicKey)
+	if err != nil {
+		return err
+	}
+	at, err := ledger.OpenCheckpoint(note, verifier)
+	if err != nil {
+		return errLogChanged
+	}
+	b.Checkpoint = at.Note
+	tree := newTreeReader(ctx, s.store)
+	for _, e := range acts {
+		first, err := s.store.Placed(ctx, e.Leaf.Batch)
+		if errors.Is(err, ErrNotFound) {
+			err = errLogChanged
+		}
+		if err != nil {
+			return err
+		}
+		act := proof.Act{Salt: hex.EncodeToString(e.Salt[:]), Leaf: first + e.Leaf.Place, Path: []string{}}
+		sealed := e.SealedDigest()
+		act.Sealed = hex.EncodeToString(sealed[:])
+		if err := act.SetRecord(e.Record(address)); err != nil {
+			return err
+		}
+		path, err := tlog.ProveRecord(at.Size, act.Leaf, tree)
+		if err != nil {
+			return fmt.Errorf("proving an act: %w", err)
+		}
+		for _, h := range path {
+			act.Path = append(act.Path, h.String())
+		}
+		b.Acts = append(b.Acts, act)
+	}
+	return nil
+}
+
+// WriteProof writes a proof as JSON.
+func (s *Service) WriteProof(b *proof.Bundle, w io.Writer) error {
+	return b.Write(w, s.store.Keys().Log())
+}
+
+// SaveProof writes a proof to a new file of mode 0600, in the form that its
+// ending names.
+func (s *Service) SaveProof(b *proof.Bundle, path string) error {
+	write := s.WriteProof
+	switch {
+	case strings.HasSuffix(path, ".json"):
+	case strings.HasSuffix(path, ".html"):
+		write = func(b *proof.Bundle, w io.Writer) error { return b.WriteHTML(w, s.store.Keys().Log()) }
+	default:
+		return refuse("a proof is written to a file that ends in .json or .html")
+	}
+	if _, err := writeFile(path, func(w io.Writer) error { return write(b, w) }); err != nil {
+		return fmt.Errorf("writing the proof: %w", err)
+	}
+	return nil
+}
+
+// ProofName is a name for the file of a proof, which says nothing of the person.
+func ProofName(b *proof.Bundle, format string) string {
+	return "proof-" + strconv.FormatInt(b.Cards[len(b.Cards)-1].SubscriberID, 10) + "." + format
+}
