@@ -22,6 +22,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"kartotek/flows/letters"
+	"kartotek/mta"
 	"kartotek/store"
 )
 
@@ -38,6 +39,8 @@ type settings struct {
 	Web       string
 	PublicURL string
 	Mail      string
+	Bounce    string // where mail that comes back is taken
+	Bounces   string // the domain of its addresses
 	Company   string
 	From      letters.Sender
 	Proxies   []netip.Prefix
@@ -53,6 +56,7 @@ var settingNames = map[string]bool{
 	"store": true, "keys": true, "json": true, "as": true, "web": true, "public-url": true,
 	"mail": true, "company": true, "from": true, "from-name": true, "trusted-proxies": true,
 	"mail-helo": true, "mail-resolver": true, "mail-tls-required": true, "mail-limits": true,
+	"bounce": true, "bounce-domain": true,
 	"checkpoint-command": true, "checkpoint-url": true, "proof-key": true,
 }
 
@@ -76,7 +80,7 @@ func (a *app) configure(flags *pflag.FlagSet) error {
 	}
 	a.set = settings{
 		Store: k.String("store"), Keys: k.String("keys"), JSON: k.Bool("json"), As: k.String("as"), Web: k.String("web"),
-		PublicURL: strings.TrimRight(k.String("public-url"), "/"), Mail: k.String("mail"), Company: k.String("company"),
+		PublicURL: strings.TrimRight(k.String("public-url"), "/"), Mail: k.String("mail"), Bounce: k.String("bounce"), Bounces: k.String("bounce-domain"), Company: k.String("company"),
 		From:              letters.Sender{Name: k.String("from-name"), Address: k.String("from")},
 		CheckpointCommand: k.String("checkpoint-command"), CheckpointURL: k.String("checkpoint-url"), ProofKey: k.String("proof-key"),
 	}
@@ -154,6 +158,16 @@ func (s *settings) defaults() error {
 	}
 	if s.Mail != "" && s.Mail != routeCapture && s.From.Address == "" {
 		return usageError{errors.New("mail that leaves needs a sender: set from = \"news@your.domain\" in the configuration, or KARTOTEK_FROM")}
+	}
+	if s.Bounce != "" {
+		if _, _, err := net.SplitHostPort(s.Bounce); err != nil {
+			return usageError{errors.New("--bounce takes HOST:PORT, such as 0.0.0.0:25")}
+		}
+		domain, err := mta.DomainASCII(s.Bounces)
+		if err != nil {
+			return usageError{errors.New("mail that comes back needs a domain whose MX is this machine: set bounce-domain = \"bounces.your.domain\" in the configuration, or KARTOTEK_BOUNCE_DOMAIN")}
+		}
+		s.Bounces = domain
 	}
 	s.User = "operator"
 	if u, err := user.Current(); err == nil && u.Username != "" {

@@ -39,8 +39,9 @@ func (a *app) route(desk *flows.Service) (mta.Route, error) {
 // engine is what runs besides the screens: web pages, mail sender, clock.
 type engine struct {
 	desk  *flows.Service
-	mail  string    // the route's word
-	route mta.Route // nil when mail is left to another process
+	mail  string     // the route's word
+	route mta.Route  // nil when mail is left to another process
+	inlet *mta.Inlet // nil where no mail that comes back is taken
 
 	signers mta.Signers
 	web     net.Listener // nil when another process serves the pages
@@ -61,10 +62,10 @@ func (a *app) start(ctx context.Context, log *slog.Logger, patient bool) (*engin
 	}
 	e := &engine{web: l}
 	if err := a.assemble(ctx, e, patient); err != nil {
-		if l != nil {
-			l.Close()
-		}
-		return nil, err
+		return nil, errors.Join(err, e.give())
+	}
+	if err := a.openInlet(e, log); err != nil {
+		return nil, errors.Join(err, e.give())
 	}
 	ctx, e.stop = context.WithCancel(ctx)
 	e.group, ctx = errgroup.WithContext(ctx)
@@ -74,12 +75,41 @@ func (a *app) start(ctx context.Context, log *slog.Logger, patient bool) (*engin
 		e.desk.OnLetter(sender.Wake)
 		e.group.Go(func() error { return sender.Run(ctx) })
 	}
+	if e.inlet != nil {
+		e.group.Go(func() error { return e.inlet.Run(ctx) })
+	}
 	e.group.Go(func() error { return e.desk.Clock(ctx) })
 	if e.web != nil {
 		h := web.Handler(web.Options{Desk: e.desk, PublicURL: a.common.publicURL, Company: a.common.company, TrustedProxies: a.set.Proxies, Log: log})
 		e.group.Go(func() error { return web.Serve(ctx, e.web, h) })
 	}
 	return e, nil
+}
+
+// openInlet listens for mail that comes back.
+func (a *app) openInlet(e *engine, log *slog.Logger) error {
+	if a.set.Bounce == "" {
+		return nil
+	}
+	l, err := net.Listen("tcp", a.set.Bounce)
+	if err != nil {
+		return fmt.Errorf("mail that comes back can't be taken on %s (choose another with --bounce): %w", a.set.Bounce, err)
+	}
+	if e.inlet, err = mta.NewInlet(l, a.set.Bounces, e.desk.Inbox(), log); err != nil {
+		return errors.Join(err, l.Close())
+	}
+	return nil
+}
+
+// give gives back what was opened, before anything runs.
+func (e *engine) give() (err error) {
+	if e.web != nil {
+		err = e.web.Close()
+	}
+	if e.route != nil {
+		err = errors.Join(err, e.route.Close())
+	}
+	return err
 }
 
 // assemble settles how the outside reaches this process, and makes the route.
@@ -101,13 +131,12 @@ func (a *app) assemble(ctx context.Context, e *engine, patient bool) error {
 	if e.signers, err = signers(desk); err != nil {
 		return err
 	}
-	if e.route, err = a.route(desk); err != nil {
+	route, err := a.route(desk)
+	if err != nil {
 		return err
 	}
-	if err := a.common.keep(ctx, a.store, e.web != nil); err != nil {
-		return errors.Join(err, e.route.Close())
-	}
-	return nil
+	e.route = route
+	return a.common.keep(ctx, a.store, e.web != nil)
 }
 
 // mailWords say how mail leaves.

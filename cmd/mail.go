@@ -18,10 +18,10 @@ func (a *app) mail() *cobra.Command {
 		Short: "Set up what mail that leaves this machine needs",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return usageError{errors.New("say what: kartotek mail dkim")}
+			return usageError{errors.New("say what: kartotek mail dkim, or mail allow")}
 		},
 	}
-	c.AddCommand(a.mailDKIM())
+	c.AddCommand(a.mailDKIM(), a.mailAllow())
 	return c
 }
 
@@ -57,6 +57,40 @@ func (a *app) mailDKIM() *cobra.Command {
 		},
 	}
 	c.Flags().BoolVar(&renew, "renew", false, "make new keys in the place of those that are there; leave the old records published for a week")
+	return c
+}
+
+func (a *app) mailAllow() *cobra.Command {
+	var reason string
+	c := &cobra.Command{
+		Use:   "allow ADDRESS|ID --reason TEXT",
+		Short: "Let mail go again to an address that it came back from",
+		Long:  "An address that a server says takes no mail gets none for 30 days, or until this lifts it: when somebody knows that the mailbox was mended.",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			target, err := a.address(args[0])
+			if err != nil {
+				return err
+			}
+			desk, err := a.open(cmd.Context())
+			if err != nil {
+				return err
+			}
+			lifted, err := desk.AllowMail(cmd.Context(), a.cli(), target, reason)
+			if err != nil {
+				return err
+			}
+			return a.print(map[string]any{"lifted": lifted}, func(w io.Writer) {
+				if lifted {
+					fmt.Fprintln(w, "Mail goes to this address again.")
+				} else {
+					fmt.Fprintln(w, "No mail has come back from this address: nothing stood in the way.")
+				}
+			})
+		},
+	}
+	c.Flags().StringVar(&reason, "reason", "", "why, for the audit")
+	must(c, "reason")
 	return c
 }
 

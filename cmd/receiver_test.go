@@ -20,6 +20,7 @@ import (
 type mailServer struct {
 	mu   sync.Mutex
 	got  []string
+	from []string // their senders
 	more chan struct{}
 }
 
@@ -31,7 +32,7 @@ func receiver(ts *testscript.TestScript, neg bool, args []string) {
 	r := &mailServer{more: make(chan struct{}, 1000)}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	ts.Check(err)
-	srv := smtp.NewServer(smtp.BackendFunc(func(*smtp.Conn) (smtp.Session, error) { return &mailSession{r}, nil }))
+	srv := smtp.NewServer(smtp.BackendFunc(func(*smtp.Conn) (smtp.Session, error) { return &mailSession{r: r}, nil }))
 	srv.Domain = "receiver.test"
 	srv.ErrorLog = log.New(io.Discard, "", 0)
 	go srv.Serve(l)
@@ -43,9 +44,15 @@ func receiver(ts *testscript.TestScript, neg bool, args []string) {
 	})
 }
 
-type mailSession struct{ r *mailServer }
+type mailSession struct {
+	r    *mailServer
+	from string
+}
 
-func (*mailSession) Mail(string, *smtp.MailOptions) error { return nil }
+func (s *mailSession) Mail(from string, _ *smtp.MailOptions) error {
+	s.from = from
+	return nil
+}
 func (*mailSession) Rcpt(string, *smtp.RcptOptions) error { return nil }
 func (*mailSession) Reset()                               {}
 func (*mailSession) Logout() error                        { return nil }
@@ -54,7 +61,7 @@ func (s *mailSession) Data(r io.Reader) error {
 	b, err := io.ReadAll(r)
 	s.r.mu.Lock()
 	defer s.r.mu.Unlock()
-	s.r.got = append(s.r.got, string(b))
+	s.r.got, s.r.from = append(s.r.got, string(b)), append(s.r.from, s.from)
 	s.r.more <- struct{}{}
 	return err
 }
@@ -76,7 +83,8 @@ func serverOf(ts *testscript.TestScript) *mailServer {
 	return r.(*mailServer)
 }
 
-// received N: waits until N mails have arrived, and writes the last into the file mailN.
+// received N: waits until N mails have arrived, and writes the last into the
+// file mailN, its sender into senderN.
 func received(ts *testscript.TestScript, neg bool, args []string) {
 	need(ts, neg, len(args) == 1, "received N")
 	n, err := strconv.Atoi(args[0])
@@ -91,6 +99,9 @@ func received(ts *testscript.TestScript, neg bool, args []string) {
 		}
 	}
 	ts.Check(os.WriteFile(ts.MkAbs("mail"+args[0]), []byte(r.mail(n)), 0o600))
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	ts.Check(os.WriteFile(ts.MkAbs("sender"+args[0]), []byte(r.from[n-1]), 0o600))
 }
 
 // verified N RECORDS: all signatures of mail N hold by the DNS records of the
@@ -116,4 +127,44 @@ print([m.verify(idx=i, dnsfunc=lambda n, timeout=5: zone[n.decode().rstrip(".")]
 	if want := "[" + strings.Repeat("True, ", len(published.Records)-1) + "True]"; err != nil || strings.TrimSpace(string(out)) != want {
 		ts.Fatalf("%s (%v)", out, err)
 	}
+}
+
+// port NAME: keeps a free address of loopback in the environment.
+func port(ts *testscript.TestScript, neg bool, args []string) {
+	need(ts, neg, len(args) == 1, "port NAME")
+	p, err := freePort()
+	ts.Check(err)
+	ts.Setenv(args[0], "127.0.0.1:"+p)
+}
+
+// awaitport ADDR: waits until something listens there.
+func awaitPort(ts *testscript.TestScript, neg bool, args []string) {
+	need(ts, neg, len(args) == 1, "awaitport ADDR")
+	for end := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+		conn, err := net.Dial("tcp", args[0])
+		if err == nil {
+			conn.Close()
+			return
+		}
+		if time.Now().After(end) {
+			ts.Fatalf("nothing listens: %v", err)
+		}
+	}
+}
+
+// bounce N ADDR STATUS: sends mail N back to its sender at a server, which has
+// then taken it in.
+func bounce(ts *testscript.TestScript, neg bool, args []string) {
+	need(ts, neg, len(args) == 3, "bounce N ADDR STATUS")
+	sender := ts.ReadFile("sender" + args[0])
+	c, err := smtp.Dial(args[1])
+	ts.Check(err)
+	defer c.Close()
+	report := "From: MAILER-DAEMON@mx.test\r\nMIME-Version: 1.0\r\nContent-Type: multipart/report; boundary=b\r\n\r\n--b\r\nContent-Type: message/delivery-status\r\n\r\n" +
+		"Reporting-MTA: dns; mx.test\r\n\r\nAction: failed\r\nStatus: " + args[2] + "\r\n\r\n--b--\r\n"
+	if err := c.SendMail("", []string{"stranger@example.com"}, strings.NewReader(report)); err == nil {
+		ts.Fatalf("mail for a stranger is taken")
+	}
+	ts.Check(c.Reset())
+	ts.Check(c.SendMail("", []string{sender}, strings.NewReader(report)))
 }

@@ -117,6 +117,7 @@ func addServing(c *cobra.Command) {
 	f := c.Flags()
 	f.String("web", "", "where the web pages listen: HOST:PORT (default "+defaultWeb+")")
 	f.String("public-url", "", "the address under which contacts reach the web pages (default: as --web)")
+	f.String("bounce", "", "where mail that comes back is taken: HOST:PORT, under bounce-domain of the configuration (default: nowhere)")
 	f.String("mail", "", "how mail leaves: capture, direct, or relay=URL, as in smtp://USER@HOST:587?password-file=PATH (default capture)")
 }
 

@@ -26,13 +26,14 @@ type shared struct {
 	route     string
 	company   string
 	from      letters.Sender
+	bounces   string // domain of the addresses that mail comes back to
 }
 
 // sharedSettings are what was given here, else what the store says, else the
 // defaults.
 func (a *app) sharedSettings(ctx context.Context) (shared, error) {
 	kept := map[string]string{}
-	for _, name := range []string{store.SettingPublicURL, store.SettingRoute, store.SettingCompany, store.SettingFrom, store.SettingFromName} {
+	for _, name := range []string{store.SettingPublicURL, store.SettingRoute, store.SettingCompany, store.SettingFrom, store.SettingFromName, store.SettingBounce} {
 		value, err := a.store.Setting(ctx, name)
 		if err != nil {
 			return shared{}, err
@@ -46,6 +47,10 @@ func (a *app) sharedSettings(ctx context.Context) (shared, error) {
 	}
 	s.from.Address = cmp.Or(a.set.From.Address, kept[store.SettingFrom], "no-reply@localhost.localdomain")
 	s.from.Name = cmp.Or(a.set.From.Name, kept[store.SettingFromName], s.company)
+	s.bounces = kept[store.SettingBounce]
+	if a.set.Bounce != "" {
+		s.bounces = a.set.Bounces
+	}
 	return s, nil
 }
 
@@ -55,7 +60,7 @@ func (a *app) sharedSettings(ctx context.Context) (shared, error) {
 func (s shared) keep(ctx context.Context, st *store.Store, serves bool) error {
 	values := map[string]string{store.SettingRoute: s.route, store.SettingCompany: s.company, store.SettingFrom: s.from.Address, store.SettingFromName: s.from.Name}
 	if serves {
-		values[store.SettingPublicURL] = s.publicURL
+		values[store.SettingPublicURL], values[store.SettingBounce] = s.publicURL, s.bounces
 	}
 	for name, value := range values {
 		old, err := st.Setting(ctx, name)
@@ -81,7 +86,7 @@ func (s shared) keep(ctx context.Context, st *store.Store, serves bool) error {
 
 // config is what the flows go by.
 func (s shared) config() flows.Config {
-	return flows.Config{PublicURL: s.publicURL, Company: s.company, From: s.from}
+	return flows.Config{PublicURL: s.publicURL, Company: s.company, From: s.from, BounceDomain: s.bounces}
 }
 
 // routeName is the word for a --mail: capture, direct or relay.

@@ -95,7 +95,7 @@ func (s *Service) timeline(ctx context.Context, c *store.Contact, given *Given) 
 			Notice: notice, By: e.Act.By, Note: note,
 		}
 	}
-	return out, nil
+	return out, s.tellReturned(ctx, c, out)
 }
 
 // fillIPs puts the opened IPs of the three acts beside their times.

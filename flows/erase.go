@@ -172,6 +172,9 @@ func (s *Service) purge(ctx context.Context, tx *store.Tx, addressKey []byte) er
 			return err
 		}
 	}
+	if _, err := tx.ForgetReturned(ctx, addressKey); err != nil {
+		return err
+	}
 	return tx.DropCaptured(ctx, addressKey)
 }
 

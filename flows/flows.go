@@ -33,6 +33,9 @@ type Config struct {
 	Checkpoints string
 	// Publish hands a new checkpoint on to somebody who keeps it; nil for nobody.
 	Publish func(ctx context.Context, checkpoint string) error
+	// BounceDomain is the domain of the addresses that mail comes back to; ""
+	// where nobody takes it.
+	BounceDomain string
 }
 
 // Service runs the flows on a store. It is safe for use by several goroutines.

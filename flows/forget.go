@@ -43,6 +43,9 @@ func (s *Service) Tick(ctx context.Context) error {
 		return err
 	}
 	err = s.store.InTx(ctx, func(tx *store.Tx) error {
+		if err := tx.DropOldReturned(ctx, store.At(s.now().Add(-returnedKept)), 500); err != nil {
+			return err
+		}
 		_, err := tx.DropOldLimits(ctx, s.now(), 1000)
 		return err
 	})

@@ -268,7 +268,7 @@ func (im *importer) pending(ctx context.Context, tx *store.Tx, it *item, c *stor
 	}
 	switch {
 	case !sent:
-		it.fate, it.why = refused, "too many confirmation mails to this address lately: import it again later"
+		it.fate, it.why = refused, "too many confirmation mails to this address lately, or its mail came back: import it again later"
 		return nil
 	case c == nil:
 		it.fate = added

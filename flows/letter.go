@@ -25,8 +25,12 @@ type confirmation struct {
 }
 
 // send makes the tokens and puts the letter into the outbox, unless the limits
-// of the address forbid it: then it returns when the next one may go.
+// of the address forbid it, or its mail came back: then it returns when the next
+// one may go.
 func (s *Service) send(ctx context.Context, tx *store.Tx, c *confirmation, now time.Time) (wait time.Time, err error) {
+	if wait, err = s.noMailUntil(ctx, tx, c.To); err != nil || !wait.IsZero() {
+		return wait, err
+	}
 	if wait, err = tx.TakeMail(ctx, c.To, now); err != nil || !wait.IsZero() {
 		return wait, err
 	}
@@ -46,7 +50,7 @@ func (s *Service) send(ctx context.Context, tx *store.Tx, c *confirmation, now t
 	letter, err := letters.Confirmation{
 		Purpose: c.Purpose, Lang: tag, From: from, To: c.To.Canonical(), List: c.List.Name,
 		ListID:     c.List.Slug + ".lists." + s.host(),
-		ConfirmURL: s.cfg.PublicURL + "/confirm/" + confirm, CancelURL: s.cfg.PublicURL + "/unsubscribe/" + cancel,
+		ConfirmURL: s.cfg.PublicURL + "/confirm/" + confirm, CancelURL: s.cfg.PublicURL + "/unsubscribe/" + cancel, UnsubscribeMailto: s.leaveAddress(cancel),
 		Notice: c.Notice, Expires: now.Add(ConfirmWithin), MessageID: messageID, Date: now,
 	}.Compose()
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"kartotek/flows/letters"
 	"kartotek/store"
@@ -67,6 +68,11 @@ var reached = map[string]reach{
 	"AddList": {marketers, func(ctx context.Context, s *Service, a Actor) error { return err2(s.AddList(ctx, a, "")) }},
 	"SetListSender": {marketers, func(ctx context.Context, s *Service, a Actor) error {
 		return err2(s.SetListSender(ctx, a, "Nowhere", letters.Sender{}))
+	}},
+	"OutboxStats": {lookers, func(ctx context.Context, s *Service, a Actor) error { return err2(s.OutboxStats(ctx, a)) }},
+	"ClearAlarms": {marketers, func(ctx context.Context, s *Service, a Actor) error { return err2(s.ClearAlarms(ctx, a, time.Time{})) }},
+	"AllowMail": {marketers, func(ctx context.Context, s *Service, a Actor) error {
+		return err2(s.AllowMail(ctx, a, "nobody@example.com", "the mailbox was mended"))
 	}},
 	"Retry":   {marketers, func(ctx context.Context, s *Service, a Actor) error { return err2(s.Retry(ctx, a, nobody)) }},
 	"Hold":    {marketers, func(ctx context.Context, s *Service, a Actor) error { return err2(s.Hold(ctx, a, nobody)) }},
@@ -130,6 +136,7 @@ var reached = map[string]reach{
 var unreached = map[string]string{
 	"FormOf": "web, for anybody", "SignUp": "web, for anybody",
 	"LookConfirm": "web, by a token", "Confirm": "web, by a token", "LookUnsubscribe": "web, by a token", "UnsubscribeByToken": "web, by a token",
+	"Inbox": "the bounce port", "TakeBounce": "the bounce port, by a token",
 	"Spool": "the mail sender", "Capture": "the mail sender", "SigningKeys": "the mail sender", "SigningDomains": "the mail sender", "OnLetter": "wiring", "SetClock": "wiring", "SetLog": "wiring", "Clock": "the clock", "Seal": "the log", "Sealing": "the log", "SealRest": "the log", "LogKey": "public", "SaveProof": "what Prove gave", "WriteProof": "what Prove gave", "Tick": "the clock", "CatchUp": "the start",
 	"Lists": "names and numbers of lists", "Counts": "numbers", "CursorOf": "a time",
 	"Why": "tells what a role may", "WhyLetter": "tells what a role may", "UndoUntil": "a time",

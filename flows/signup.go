@@ -127,7 +127,7 @@ func (s *Service) signUp(ctx context.Context, tx *store.Tx, in signUp, c *store.
 	}
 	wait, err := s.send(ctx, tx, mail, now)
 	if err != nil || !wait.IsZero() {
-		return false, err // too many mails: nothing happens, and nobody is told
+		return false, err // too many mails, or they come back: nothing happens, and nobody is told
 	}
 	if out.Verdict == Beside {
 		return true, tx.SaveContact(ctx, c) // guards the tombstone against a second one at this moment

@@ -62,8 +62,12 @@ func (sp *Spool) Claim(ctx context.Context, owner string, n, spare int, lease ti
 	sp.mu.Lock()
 	defer sp.mu.Unlock()
 	for _, l := range found {
+		from, err := s.senderOf(l.ID, l.From)
+		if err != nil {
+			return nil, err
+		}
 		out = append(out, mta.Letter{
-			ID: l.ID, From: l.From, To: l.To, Data: l.Data, Attempts: l.Attempts, Created: l.CreatedAt.Time(), Urgent: l.State == store.LetterUrgent,
+			ID: l.ID, From: from, To: l.To, Data: l.Data, Attempts: l.Attempts, Created: l.CreatedAt.Time(), Urgent: l.State == store.LetterUrgent,
 		})
 		l.Data = nil
 		sp.claimed[l.ID] = l.Envelope
@@ -189,6 +193,7 @@ func (sp *Spool) writeOne(ctx context.Context, tx *store.Tx, l store.Letter, v m
 		err = handedOver(ctx, tx, l, e, handed)
 	default:
 		a.State = store.LetterRefused
+		err = sp.s.comesBack(ctx, tx, l, a.Enhanced, a.Reply, true)
 	}
 	if a.State != store.LetterDeferred {
 		end := ending{l.Owner, a.State}
@@ -275,4 +280,49 @@ func handedOver(ctx context.Context, tx *store.Tx, l store.Letter, e store.Envel
 		return err
 	}
 	return tx.SaveContact(ctx, c)
+}
+
+// Inbox takes in what comes back by mail.
+type Inbox struct{ s *Service }
+
+// Inbox is where the bounce port brings what comes back.
+func (s *Service) Inbox() Inbox { return Inbox{s} }
+
+// Kind tells what an address of ours is for, by its local part.
+func (in Inbox) Kind(ctx context.Context, local string) (mta.Inbound, error) {
+	if _, ok, err := in.s.letterOfSender(local); ok || err != nil {
+		return mta.InboundBounce, err
+	}
+	secret, ok := secretOfLeave(local)
+	if !ok {
+		return mta.InboundNone, nil
+	}
+	_, err := in.s.store.Token(ctx, secret, store.ForUnsubscribe)
+	if errors.Is(err, ErrNotFound) {
+		return mta.InboundNone, nil
+	}
+	return mta.InboundLeave, err
+}
+
+// Report takes what a mail to a letter's own sender said.
+func (in Inbox) Report(ctx context.Context, local string, r mta.Report) error {
+	b := Bounce{Local: local, Status: r.Status, Words: r.Words, Final: r.Kind == mta.ReportFailed, Complaint: r.Kind == mta.ReportComplaint}
+	if r.Kind == mta.ReportNone {
+		return nil
+	}
+	return in.s.TakeBounce(ctx, b)
+}
+
+// Leave takes the writer of a mail off the list that the address is about.
+func (in Inbox) Leave(ctx context.Context, local string) error {
+	secret, ok := secretOfLeave(local)
+	if !ok {
+		return nil
+	}
+	_, err := in.s.UnsubscribeByToken(ctx, secret, false, Client{})
+	var refusal *Refusal
+	if errors.As(err, &refusal) {
+		return nil // frozen: it gets no mail
+	}
+	return err
 }

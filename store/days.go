@@ -37,6 +37,7 @@ const (
 	CountDelivered    = "mail/delivered"
 	CountDeferred     = "mail/deferred" // attempts that are to be repeated
 	CountRefused      = "mail/refused"
+	CountReturned     = "mail/returned" // handed over, and came back later
 )
 
 // countLetters begins the names of the counters of letters by their state,

@@ -26,12 +26,14 @@ const (
 	Unfreezing     Kind = 9
 	Correction     Kind = 10
 	Restoration    Kind = 11 // staff took back an unsubscribing of theirs at once
+	MailReturned   Kind = 20 // a letter was not delivered
 )
 
 var kindNames = map[Kind]string{
 	SignedUp: "signed up", Confirmation: "confirmed", Erasure: "erased", LetterSent: "confirmation mail",
 	Withdrawal: "unsubscribed", Resubscription: "resubscription asked", Addition: "imported",
 	Freezing: "frozen", Unfreezing: "unfrozen", Correction: "corrected", Restoration: "unsubscribing undone",
+	MailReturned: "mail came back",
 }
 
 // String is the word of the time line.

@@ -231,6 +231,24 @@ CREATE TABLE IF NOT EXISTS attempts (
   PRIMARY KEY (letter_id, n)
 ) {{clustered}};
 
+CREATE TABLE IF NOT EXISTS returned (
+  address_key VARBINARY(32) NOT NULL PRIMARY KEY,
+  hard_at BIGINT NOT NULL,
+  soft BIGINT NOT NULL,
+  last_at BIGINT NOT NULL,
+  status VARCHAR(12) NOT NULL
+) {{clustered}};
+
+CREATE INDEX returned_age ON returned (last_at);
+
+CREATE TABLE IF NOT EXISTS alarms (
+  kind VARCHAR(24) NOT NULL PRIMARY KEY,
+  n BIGINT NOT NULL,
+  first_at BIGINT NOT NULL,
+  last_at BIGINT NOT NULL,
+  words VARCHAR(600) NOT NULL
+) {{clustered}};
+
 CREATE TABLE IF NOT EXISTS bodies (
   letter_id {{id}},
   sealed MEDIUMBLOB NOT NULL

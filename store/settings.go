@@ -12,6 +12,7 @@ const (
 	SettingCompany   = "company"
 	SettingFrom      = "from"
 	SettingFromName  = "from_name"
+	SettingBounce    = "bounce_domain" // of the addresses that mail comes back to; "" when nobody takes it
 	// SettingEvidenceKept is how long the evidence of the erased is kept.
 	SettingEvidenceKept = "evidence_kept"
 	SettingVerified     = "log_verified" // how the last walk through the log ended

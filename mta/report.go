@@ -1,0 +1,253 @@
+package mta
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"io"
+	"net/textproto"
+	"regexp"
+	"strings"
+
+	gomessage "github.com/emersion/go-message"
+	_ "github.com/emersion/go-message/charset" // reports come in any
+)
+
+// ReportKind says what a mail that came back to us is about.
+type ReportKind int
+
+// The kinds of reports.
+const (
+	// ReportNone is a mail that reports nothing: an automatic answer, somebody's reply.
+	ReportNone ReportKind = iota
+	// ReportFailed: the letter was not delivered and won't be (RFC 3464 section 2.3.3, "failed").
+	ReportFailed
+	// ReportDelayed: it was not delivered yet.
+	ReportDelayed
+	// ReportComplaint: its reader calls it unwanted (RFC 5965).
+	ReportComplaint
+)
+
+// Report is what a mail that came back says. It names nobody: whom it is about, the address that it came to tells.
+type Report struct {
+	Kind ReportKind
+	// Status is the code of RFC 3463, such as "5.1.1"; empty for complaints.
+	Status string
+	// Words are the server's, as in [Verdict.Reply].
+	Words string
+}
+
+const (
+	// maxReportPart is how much of one part is read, in bytes.
+	maxReportPart = 64 << 10
+	// maxReportDepth and maxReportParts bound a report's structure.
+	maxReportDepth, maxReportParts = 3, 16
+	// maxReportGroups bounds the recipients that one report tells of.
+	maxReportGroups = 32
+)
+
+// ParseReport reads a mail that came back: a delivery status of RFC 3464 or RFC 6533, a feedback report of RFC 5965,
+// or, when null says that it came from the null sender as reports do, a text of a server that knows neither. It never
+// fails on what a stranger sends: what isn't understood is [ReportNone]. The error is the reader's.
+func ParseReport(r io.Reader, null bool) (Report, error) {
+	read := &tripwire{r: r}
+	e, _ := gomessage.Read(read) // an unknown charset or encoding is no matter
+	found := reader{}
+	if e != nil {
+		found.walk(e, 0)
+	}
+	// What follows the last part that was looked at is read as well: it may be too much.
+	if _, _ = io.Copy(io.Discard, read); read.err != nil {
+		return Report{}, read.err
+	}
+	switch {
+	case e == nil:
+	case found.report.Kind != ReportNone:
+		return found.report, nil
+	case null && !found.automatic(e):
+		return fromText(found.text.String()), nil
+	}
+	return Report{}, nil
+}
+
+// tripwire remembers the error of a reader, to tell it from an error of what is read.
+type tripwire struct {
+	r   io.Reader
+	err error
+}
+
+func (t *tripwire) Read(p []byte) (int, error) {
+	n, err := t.r.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		t.err = err
+	}
+	return n, err
+}
+
+// reader collects what the parts of a mail say.
+type reader struct {
+	report Report
+	text   strings.Builder
+	parts  int
+}
+
+// automatic tells an automatic answer of a person's mailbox (RFC 3834), which is no report.
+func (r *reader) automatic(e *gomessage.Entity) bool {
+	word, _, _ := strings.Cut(e.Header.Get("Auto-Submitted"), ";")
+	return strings.EqualFold(strings.TrimSpace(word), "auto-replied") && !strings.Contains(strings.ToLower(e.Header.Get("Subject")), "undeliver")
+}
+
+func (r *reader) walk(e *gomessage.Entity, depth int) {
+	kind, _, err := e.Header.ContentType()
+	if err != nil {
+		kind = "text/plain"
+	}
+	switch kind {
+	case "message/delivery-status", "message/global-delivery-status":
+		r.status(io.LimitReader(e.Body, maxReportPart))
+		return
+	case "message/feedback-report":
+		r.feedback(io.LimitReader(e.Body, maxReportPart))
+		return
+	case "text/plain", "":
+		if r.text.Len() < maxReportPart {
+			_, _ = io.Copy(&r.text, io.LimitReader(e.Body, maxReportPart)) // what there is, is looked at
+		}
+		return
+	}
+	parts := e.MultipartReader()
+	if parts == nil || depth == maxReportDepth {
+		return
+	}
+	for r.parts < maxReportParts {
+		r.parts++
+		part, err := parts.NextPart()
+		if part == nil || err != nil && !gomessage.IsUnknownCharset(err) && !gomessage.IsUnknownEncoding(err) {
+			return
+		}
+		r.walk(part, depth+1)
+	}
+}
+
+// status reads the groups of fields of a delivery status: the first is about the message, each other one about a
+// recipient. Ours has one; should others be there, a failure counts most.
+func (r *reader) status(body io.Reader) {
+	in := textproto.NewReader(bufio.NewReader(body))
+	for range maxReportGroups {
+		fields, err := in.ReadMIMEHeader()
+		if action := firstWord(fields.Get("Action")); action != "" && r.report.Kind != ReportFailed {
+			rep := Report{Status: statusCode(fields.Get("Status")), Words: cleanReply(diagnostic(fields.Get("Diagnostic-Code")), "")}
+			if rep.Status == "" {
+				rep.Status = fromText(rep.Words).Status
+			}
+			switch action {
+			case "failed":
+				rep.Kind = ReportFailed
+				if rep.Status == "" || rep.Status[0] == '2' {
+					rep.Status = "5.0.0"
+				}
+			case "delayed":
+				rep.Kind = ReportDelayed
+			}
+			if rep.Kind != ReportNone {
+				r.report = rep
+			}
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// feedback reads a feedback report. One that says that a letter is wanted is none.
+func (r *reader) feedback(body io.Reader) {
+	fields, _ := textproto.NewReader(bufio.NewReader(body)).ReadMIMEHeader()
+	kind := firstWord(fields.Get("Feedback-Type"))
+	if kind != "" && kind != "not-spam" && kind != "auth-failure" {
+		r.report = Report{Kind: ReportComplaint, Words: cleanReply("a complaint of the kind "+kind, "")}
+	}
+}
+
+func firstWord(s string) string {
+	words := strings.Fields(strings.ToLower(s))
+	if len(words) == 0 {
+		return ""
+	}
+	return strings.Trim(words[0], ";,")
+}
+
+// diagnostic takes the type ("smtp;") off a Diagnostic-Code.
+func diagnostic(s string) string {
+	if kind, rest, ok := strings.Cut(s, ";"); ok && len(kind) < 20 && !strings.Contains(kind, " ") {
+		return strings.TrimSpace(rest)
+	}
+	return s
+}
+
+var anyStatus = regexp.MustCompile(`(?:^|[\s(\[#=:])([245])\.([0-9]{1,3})\.([0-9]{1,3})(?:$|[\s),.;:\]])`)
+
+// statusCode is the code of RFC 3463 that begins a field, free of its comment.
+func statusCode(s string) string {
+	m := anyStatus.FindStringSubmatch(s)
+	if m == nil {
+		return ""
+	}
+	return m[1] + "." + m[2] + "." + m[3]
+}
+
+// phrases are how servers that send no proper report say it, the surest first.
+var phrases = []struct {
+	pattern *regexp.Regexp
+	status  string
+}{
+	{regexp.MustCompile(`(?i)(user|recipient|mailbox|address|account)( name)?( is)? (unknown|not found|does not exist|doesn't exist|rejected)|(no such|unknown|invalid) (user|recipient|mailbox|address|account)|unbekannter empf|findes ikke|finns inte`), "5.1.1"},
+	{regexp.MustCompile(`(?i)(domain|host)( name)? (not found|does not exist|unknown)|unrouteable`), "5.1.2"},
+	{regexp.MustCompile(`(?i)(mailbox|account|user)( is)? (disabled|inactive|suspended|closed)`), "5.2.1"},
+	{regexp.MustCompile(`(?i)quota|mailbox( is)? full|over ?quota|insufficient (disk )?(space|storage)`), "5.2.2"},
+	{regexp.MustCompile(`(?i)spam|blocked|black ?list|blocklist|policy|reputation|dmarc|\bspf\b|\bdkim\b|denied`), "5.7.1"},
+}
+
+// failure is how a text begins that tells of a failure at all, in place of a status.
+var failure = regexp.MustCompile(`(?i)undeliver|not be delivered|delivery (has )?failed|delivery status|failure notice|returned (mail|to sender)|could not deliver|permanent (error|failure)|\b5[0-9]{2}\b`)
+
+// fromText makes what can be made of a server's words. Only what says that it is about a failure counts.
+func fromText(text string) Report {
+	line, status := text, statusCode(text)
+	if m := anyStatus.FindStringIndex(text); m != nil {
+		line = lineAround(text, m[0])
+	}
+	if status == "" {
+		if !failure.MatchString(text) {
+			return Report{}
+		}
+		status = "5.0.0"
+		for _, p := range phrases {
+			if at := p.pattern.FindStringIndex(text); at != nil {
+				status, line = p.status, lineAround(text, at[0])
+				break
+			}
+		}
+	}
+	r := Report{Kind: ReportFailed, Status: status, Words: cleanReply(line, "")}
+	switch status[0] {
+	case '4':
+		r.Kind = ReportDelayed
+	case '2':
+		return Report{}
+	}
+	return r
+}
+
+// lineAround is the line of a text that a place lies on.
+func lineAround(text string, at int) string {
+	b := []byte(text)
+	if at < len(b) && (b[at] == '\n' || b[at] == '\r') {
+		at++
+	}
+	start := bytes.LastIndexAny(b[:at], "\r\n") + 1
+	end := bytes.IndexAny(b[at:], "\r\n")
+	if end < 0 {
+		return text[start:]
+	}
+	return text[start : at+end]
+}

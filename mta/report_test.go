@@ -1,0 +1,74 @@
+package mta
+
+import (
+	"strings"
+	"testing"
+	"unicode"
+)
+
+const boundary = "Content-Type: multipart/report; report-type=delivery-status; boundary=\"b\"\r\nMIME-Version: 1.0\r\n\r\n"
+
+func dsn(kind, fields string) string {
+	return "From: MAILER-DAEMON@mx.test\r\nSubject: Undelivered Mail\r\n" + boundary +
+		"--b\r\nContent-Type: text/plain\r\n\r\nSorry, it failed: 5.9.9\r\n--b\r\nContent-Type: message/" + kind + "\r\n\r\n" + fields +
+		"\r\n--b\r\nContent-Type: message/rfc822\r\n\r\nSubject: Please\r\n\r\n4.4.4 user unknown\r\n--b--\r\n"
+}
+
+const perMessage = "Reporting-MTA: dns; mx.test\r\nArrival-Date: today\r\n\r\n"
+
+func TestParseReport(t *testing.T) {
+	plain := "From: MAILER-DAEMON@mx.test\r\nSubject: failure notice\r\n\r\n"
+	tests := []struct {
+		name, mail string
+		null       bool
+		want       Report
+	}{
+		{"failed", dsn("delivery-status", perMessage+"Final-Recipient: rfc822; marie@example.dk\r\nAction: failed\r\nStatus: 5.1.1\r\nDiagnostic-Code: smtp; 550 5.1.1\r\n <marie@example.dk>: no\r\n such user"), true, Report{ReportFailed, "5.1.1", "550 5.1.1 <<address>>: no such user"}},
+		{"comment in the status", dsn("delivery-status", perMessage+"Action: Failed\r\nStatus: 5.2.2 (mailbox full)"), true, Report{ReportFailed, "5.2.2", ""}},
+		{"delayed", dsn("delivery-status", perMessage+"Action: delayed\r\nStatus: 4.4.1"), true, Report{ReportDelayed, "4.4.1", ""}},
+		{"delivered", dsn("delivery-status", perMessage+"Action: delivered\r\nStatus: 2.0.0"), false, Report{}},
+		{"a failure among others", dsn("delivery-status", perMessage+"Action: relayed\r\nStatus: 2.0.0\r\n\r\nAction: failed\r\nStatus: 5.7.1\r\n\r\nAction: delayed\r\nStatus: 4.0.0"), true, Report{ReportFailed, "5.7.1", ""}},
+		{"no status, but words", dsn("delivery-status", perMessage+"Action: failed\r\nDiagnostic-Code: smtp; 550 No such user here"), true, Report{ReportFailed, "5.1.1", "550 No such user here"}},
+		{"international", dsn("global-delivery-status", perMessage+"Final-Recipient: utf-8; ø@example.dk\r\nAction: failed\r\nStatus: 5.1.1\r\nDiagnostic-Code: smtp; 550 ø findes ikke"), true, Report{ReportFailed, "5.1.1", "550 ø findes ikke"}},
+		{"base64", dsn("delivery-status\r\nContent-Transfer-Encoding: base64", "QWN0aW9uOiB4DQoNCkFjdGlvbjogZmFpbGVkDQpTdGF0dXM6IDUuMS4xDQo="), true, Report{ReportFailed, "5.1.1", ""}},
+		{"complaint", "Subject: x\r\n" + strings.Replace(boundary, "delivery-status", "feedback-report", 1) + "--b\r\nContent-Type: message/feedback-report\r\n\r\nFeedback-Type: abuse\r\nVersion: 1\r\n\r\n--b--\r\n", false, Report{ReportComplaint, "", "a complaint of the kind abuse"}},
+		{"no complaint", "Subject: x\r\n" + boundary + "--b\r\nContent-Type: message/feedback-report\r\n\r\nFeedback-Type: not-spam\r\n\r\n--b--\r\n", false, Report{}},
+		{"qmail", plain + "Hi. This is the qmail-send program at mx.test.\r\n<marie@example.dk>:\r\n192.0.2.7 does not like recipient.\r\nRemote host said: 550 5.1.1 unknown\r\n", true, Report{ReportFailed, "5.1.1", "Remote host said: 550 5.1.1 unknown"}},
+		{"words only", plain + "Your mail could not be delivered.\r\nUser unknown\r\n", true, Report{ReportFailed, "5.1.1", "User unknown"}},
+		{"a full mailbox", plain + "Delivery failed: over quota\r\n", true, Report{ReportFailed, "5.2.2", "Delivery failed: over quota"}},
+		{"for the time being", plain + "will try again: 451 4.7.1 greylisted\r\n", true, Report{ReportDelayed, "4.7.1", "will try again: 451 4.7.1 greylisted"}},
+		{"words of somebody with an address", plain + "Delivery failed: user unknown 5.1.1\r\n", false, Report{}},
+		{"an absence", "Auto-Submitted: auto-replied\r\nSubject: Away\r\n\r\nI am away until 5.1.1 or so\r\n", true, Report{}},
+		{"a letter", "Subject: thanks\r\n\r\nThat was 5 times 1 and no more.\r\n", true, Report{}},
+		{"nothing", "", true, Report{}},
+		{"no header", "\x00\xff", true, Report{}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got, err := ParseReport(strings.NewReader(tt.mail), tt.null)
+			if err != nil || got != tt.want {
+				t.Errorf("%+v, %v; want %+v", got, err, tt.want)
+			}
+		})
+	}
+}
+
+func FuzzParseReport(f *testing.F) {
+	for _, kind := range []string{"delivery-status", "global-delivery-status", "feedback-report"} {
+		f.Add(dsn(kind, perMessage+"Action: failed\r\nStatus: 5.1.1\r\nDiagnostic-Code: smtp; 550 no\r\n"), true)
+	}
+	f.Add("Subject: x\r\n\r\nmailbox full 5.2.2", true)
+	f.Fuzz(func(t *testing.T, mail string, null bool) {
+		r, err := ParseReport(strings.NewReader(mail), null)
+		if err != nil {
+			t.Fatalf("an error of what was read: %v", err)
+		}
+		if len(r.Words) > maxReply || strings.ContainsFunc(r.Words, func(c rune) bool { return !unicode.IsGraphic(c) }) {
+			t.Errorf("words %q", r.Words)
+		}
+		switch {
+		case r.Kind == ReportFailed && statusCode(r.Status) != r.Status, r.Kind == ReportNone && r != Report{}:
+			t.Errorf("%+v", r)
+		}
+	})
+}
