@@ -24,7 +24,7 @@ func (a *app) outboxActs() []*cobra.Command {
 		}}
 	}
 	return []*cobra.Command{
-		act("show", "Show one letter", (*flows.Service).Letter),
+		a.outboxShow(), a.outboxStats(), a.outboxSeen(),
 		act("retry", "Try a deferred letter again now", (*flows.Service).Retry),
 		act("hold", "Keep a letter from being sent", (*flows.Service).Hold),
 		act("release", "Let a held letter go out", (*flows.Service).Release),

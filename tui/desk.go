@@ -15,6 +15,8 @@ type Desk interface {
 	Lists(ctx context.Context) ([]flows.List, error)
 	Counts(ctx context.Context) (flows.Counts, error)
 	Outbox(ctx context.Context, who flows.Actor, state string, after int64, limit int) ([]flows.Letter, error)
+	OutboxStats(ctx context.Context, who flows.Actor) (flows.OutboxStats, error)
+	Story(ctx context.Context, who flows.Actor, letter int64) (flows.LetterStory, error)
 	Overview(ctx context.Context, who flows.Actor) (flows.Overview, error)
 	Mailbox(ctx context.Context, who flows.Actor, limit int) ([]flows.Mail, error)
 	Mail(ctx context.Context, who flows.Actor, number int64) (flows.Mail, error)
@@ -34,6 +36,7 @@ type Desk interface {
 	Sample(ctx context.Context, who flows.Actor, n int, progress func(flows.ImportProgress)) (flows.ImportResult, error)
 
 	Retry(ctx context.Context, who flows.Actor, id int64) (flows.Letter, error)
+	ClearAlarms(ctx context.Context, who flows.Actor, upTo time.Time) (int64, error)
 	Hold(ctx context.Context, who flows.Actor, id int64) (flows.Letter, error)
 	Release(ctx context.Context, who flows.Actor, id int64) (flows.Letter, error)
 	Drop(ctx context.Context, who flows.Actor, id int64, reason string) error

@@ -3,54 +3,29 @@ package tui
 import (
 	"context"
 	"strings"
+	"time"
 
 	tea "charm.land/bubbletea/v2"
 
 	"kartotek/flows"
 )
 
-// countedLetters is up to how many open letters the engine's line tells the
-// due from the deferred: beyond that, it says only how many there are.
-const countedLetters = 300
-
 // engine is how the sending engine stands.
 type engine struct {
-	known, split           bool
-	open, held             int64
-	due, sending, deferred int64
-	delivered, refused     int64 // today, UTC
+	known bool
+	flows.OutboxStats
 }
 
 // count asks how the engine stands, out of counters.
 func (o *outbox) count() tea.Cmd {
-	return read(o.sh, o.box, "engine", o.engineNow, func(e engine, err error) tea.Cmd {
+	return read(o.sh, o.box, "engine", func(ctx context.Context) (flows.OutboxStats, error) {
+		return o.sh.Desk.OutboxStats(ctx, o.sh.Actor)
+	}, func(now flows.OutboxStats, err error) tea.Cmd {
 		if err == nil {
-			o.engine = e
+			o.engine = engine{true, now}
 		}
 		return nil // the letters' own question tells the fault
 	})
-}
-
-func (o *outbox) engineNow(ctx context.Context) (engine, error) {
-	now, err := o.sh.Desk.Overview(ctx, o.sh.Actor)
-	if err != nil {
-		return engine{}, err
-	}
-	e := engine{known: true, split: now.LettersOpen <= countedLetters, open: now.LettersOpen, held: now.LettersHeld}
-	if n := len(now.Days); n > 0 {
-		e.delivered, e.refused = now.Days[n-1].Delivered, now.Days[n-1].Refused
-	}
-	if !e.split || e.open == 0 {
-		return e, nil
-	}
-	for state, n := range map[string]*int64{"due": &e.due, "sending": &e.sending, "deferred": &e.deferred} {
-		letters, err := o.sh.Desk.Outbox(ctx, o.sh.Actor, state, 0, countedLetters)
-		if err != nil {
-			return engine{}, err
-		}
-		*n = int64(len(letters))
-	}
-	return e, nil
 }
 
 // line writes the engine's state in one line: what is nothing is quiet.
@@ -74,16 +49,41 @@ func (e engine) line(sh *shell, w int) string {
 		}
 		return style.Render(symbol) + t.dim.Render(" "+name+" ") + number
 	}
-	now := []string{word("waiting", e.open)}
-	if e.split {
-		now = []string{word("due", e.due), word("sending", e.sending), word("deferred", e.deferred)}
-	}
-	now = append(now, word("held", e.held))
+	now := []string{word("due", e.Due), word("sending", e.Sending), word("deferred", e.Deferred), word("held", e.Held)}
 	gap := "  "
 	if w >= 100 {
 		gap = "   "
 	}
-	return fit("  "+strings.Join(now, gap)+gap+t.faint.Render("│")+t.dim.Render(" today ")+word("delivered", e.delivered)+gap+word("refused", e.refused), w)
+	today := e.Today()
+	end := word("delivered", today.Delivered) + gap + word("refused", today.Refused)
+	if today.Returned > 0 {
+		end += gap + t.dim.Render("came back ") + t.bold.Render(number(today.Returned))
+	}
+	return fit("  "+strings.Join(now, gap)+gap+t.faint.Render("│")+t.dim.Render(" today ")+end, w)
+}
+
+// alarmLines tell what staff must look at, each with what to do about it.
+func (e engine) alarmLines(sh *shell, w int) []string {
+	t := sh.theme
+	var out []string
+	for _, a := range e.Alarms {
+		what := "▲ " + number(a.Count) + " since " + exact(a.Since, sh.zone) + ": " + a.Help()
+		out = append(out, "  "+t.bad.Render(fit(what, w-3)), "  "+t.dim.Render(fit("  "+clean(a.Words), w-3)))
+	}
+	return out
+}
+
+// clearAlarms takes the alarms that are on show as seen.
+func (o *outbox) clearAlarms() tea.Cmd {
+	upTo := o.engine.At.Add(time.Second)
+	return act(o.sh, "alarms", func(ctx context.Context) (int64, error) {
+		return o.sh.Desk.ClearAlarms(ctx, o.sh.Actor, upTo)
+	}, func(_ int64, err error) tea.Cmd {
+		if err != nil {
+			return o.sh.say(failed, "alarms: "+reason(err))
+		}
+		return tea.Batch(o.count(), o.sh.say(done, "the alarms are taken as seen; what is still true comes again"))
+	})
 }
 
 // onlyChip is the filter that is on, above the letters.

@@ -30,7 +30,8 @@ type fakeDesk struct {
 	during  func(act string)
 	mails   []flows.Mail
 	outbox  []flows.Letter
-	queued  int64         // letters that wait beyond those in outbox
+	queued  int64 // letters that wait beyond those in outbox
+	alarms  []flows.Alarm
 	pace    time.Duration // between the steps of long work
 }
 

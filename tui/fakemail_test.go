@@ -71,6 +71,65 @@ func (d *fakeDesk) Overview(context.Context, flows.Actor) (flows.Overview, error
 	return o, nil
 }
 
+func (d *fakeDesk) OutboxStats(context.Context, flows.Actor) (flows.OutboxStats, error) {
+	if err := d.begin(""); err != nil {
+		return flows.OutboxStats{}, err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	o := flows.OutboxStats{At: today, Alarms: d.alarms, Days: []flows.MailDay{{Delivered: d.n / 8, Deferred: d.n / 100, Refused: d.n / 400}}}
+	for _, l := range d.outbox {
+		switch l.State {
+		case "held":
+			o.Held++
+		case "due":
+			o.Due++
+		case "sending":
+			o.Sending++
+		case "deferred":
+			o.Deferred++
+		}
+	}
+	o.Due += d.queued
+	return o, nil
+}
+
+func (d *fakeDesk) ClearAlarms(context.Context, flows.Actor, time.Time) (int64, error) {
+	if err := d.begin("clear alarms"); err != nil {
+		return 0, err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.alarms = nil
+	return 1, nil
+}
+
+func (d *fakeDesk) Story(_ context.Context, _ flows.Actor, id int64) (flows.LetterStory, error) {
+	if err := d.begin(""); err != nil {
+		return flows.LetterStory{}, err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, l := range d.outbox {
+		if l.ID != id {
+			continue
+		}
+		s := flows.LetterStory{Letter: l}
+		for n := range l.Attempts {
+			talk := []string{"< 220 mx1.example.dk ESMTP", "> EHLO kartotek.example", "> MAIL FROM:<sender> SIZE=3100", "> RCPT TO:<recipient>", "< 250 2.1.0 Ok", "< 451 4.7.1 Greylisted"}
+			if d.hostile {
+				talk = []string{evil}
+			}
+			s.Tries = append(s.Tries, flows.Try{
+				Number: n + 1, At: today.Add(time.Duration(n-l.Attempts) * time.Hour), State: map[bool]string{true: "deferred", false: l.State}[l.State == "due"],
+				Host: l.Host, Reply: l.Reply, TLS: "TLS 1.3", Talk: talk,
+			})
+		}
+		return s, nil
+	}
+	return flows.LetterStory{}, flows.ErrNotFound
+}
+
 // letterAct does an act on a letter, as far as a fake needs to.
 func (d *fakeDesk) letterAct(what string, id int64, state string) (flows.Letter, error) {
 	if err := d.begin(fmt.Sprintf("%s %d", what, id)); err != nil {

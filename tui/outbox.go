@@ -30,6 +30,7 @@ type outbox struct {
 	head    int // lines above the grid's first row
 
 	open    flows.Letter // the one in the details
+	story   flows.LetterStory
 	details *pager
 }
 
@@ -65,6 +66,9 @@ func (o *outbox) actions() []action {
 		{Key: "f", Label: "filter", Do: o.askFilter},
 	}
 	table = append(table, o.letterActs(o.letter)...)
+	if len(o.engine.Alarms) > 0 {
+		table = append(table, action{Key: "A", Label: "alarms seen", Do: o.clearAlarms})
+	}
 	table = append(table, action{Key: "F", Label: "clear the filter", Quiet: o.state == "", Why: func() string {
 		if o.state == "" {
 			return "no filter is set"
@@ -100,7 +104,7 @@ func (o *outbox) poll(shown bool) tea.Cmd {
 	return tea.Batch(cmds...)
 }
 
-func (o *outbox) fetch(after int64, then func([]flows.Letter)) tea.Cmd {
+func (o *outbox) fetch(after int64, then func([]flows.Letter) tea.Cmd) tea.Cmd {
 	state := o.state
 	return read(o.sh, o.box, "page", func(ctx context.Context) ([]flows.Letter, error) {
 		return o.sh.Desk.Outbox(ctx, o.sh.Actor, state, after, letterPage)
@@ -113,15 +117,14 @@ func (o *outbox) fetch(after int64, then func([]flows.Letter)) tea.Cmd {
 		}
 		o.loaded, o.all = true, len(l) < letterPage
 		o.grid.forget()
-		then(l)
-		return nil
+		return then(l)
 	})
 }
 
 // refresh fetches the newest letters. The cursor stays on its letter, unless
 // it rests on the newest: what is acted on is what is read.
 func (o *outbox) refresh() tea.Cmd {
-	return o.fetch(0, func(l []flows.Letter) {
+	return o.fetch(0, func(l []flows.Letter) (cmd tea.Cmd) {
 		at := -1
 		if now, ok := o.letter(); ok && o.list.cur > 0 {
 			at = slices.IndexFunc(l, func(x flows.Letter) bool { return x.ID == now.ID })
@@ -130,10 +133,14 @@ func (o *outbox) refresh() tea.Cmd {
 			o.list.cur = at
 		}
 		if at := slices.IndexFunc(l, func(x flows.Letter) bool { return x.ID == o.open.ID }); at >= 0 {
+			if o.open.Attempts != l[at].Attempts || o.open.State != l[at].State {
+				cmd = o.tell(l[at].ID)
+			}
 			o.open = l[at]
 		}
 		o.letters = l
 		o.list.show(len(l), o.list.rows)
+		return cmd
 	})
 }
 
@@ -143,7 +150,10 @@ func (o *outbox) step(n int) tea.Cmd {
 	if o.all || !o.loaded || o.box.busy("page") || len(o.letters)-o.list.cur > 2*max(10, o.list.rows) {
 		return nil
 	}
-	return o.fetch(o.letters[len(o.letters)-1].ID, func(l []flows.Letter) { o.letters = append(o.letters, l...) })
+	return o.fetch(o.letters[len(o.letters)-1].ID, func(l []flows.Letter) tea.Cmd {
+		o.letters = append(o.letters, l...)
+		return nil
+	})
 }
 
 func (o *outbox) wheel(n int) tea.Cmd { return o.step(n) }
@@ -200,7 +210,7 @@ func cellNextTry(k ink, l *flows.Letter) (string, lipgloss.Style) {
 }
 
 func (o *outbox) draw(w, h int) []string {
-	above := []string{o.engine.line(o.sh, w)}
+	above := append([]string{o.engine.line(o.sh, w)}, o.engine.alarmLines(o.sh, w)...)
 	if o.state != "" {
 		above = append(above, o.onlyChip())
 	}

@@ -48,13 +48,22 @@ func TestCursorStaysOnItsLetter(t *testing.T) {
 	c.wants("4 of 31").keys("t").hasDone("retry 128")
 }
 
-// TestEngineLine: beyond what is counted one by one, it says how many wait.
+// TestEngineLine: the states are told apart however many letters wait.
 func TestEngineLine(t *testing.T) {
 	d := few()
 	start(t, d, 140, 40).keys("2").wants("due 1   ▸ sending 1   ◑ deferred 1   ■ held 1", "delivered 5")
 	d.queued = 1 << 40
-	start(t, d, 140, 40).keys("2").wants("waiting 1,099,511,627,779   ■ held 1").lacks("deferred 1 ")
-	start(t, d, 60, 20).keys("2").wants("waiting 1,099,511,627,779")
+	start(t, d, 140, 40).keys("2").wants("due 1,099,511,627,777   ▸ sending 1   ◑ deferred 1")
+	start(t, d, 60, 20).keys("2").wants("due 1,099,511,627,777")
+}
+
+// TestAlarms stand above the letters until somebody has seen them.
+func TestAlarms(t *testing.T) {
+	d := few()
+	d.alarms = []flows.Alarm{{Kind: flows.AlarmPolicy, Count: 3, Since: today, Words: "5.7.1 not from you" + evil}}
+	c := start(t, d, 140, 40).keys("2").wants("▲ 3 since", "check SPF", "5.7.1 not from you", "A alarms seen")
+	c.keys("A").hasDone("clear alarms")
+	c.wants("taken as seen").lacks("check SPF")
 }
 
 // TestRefusedLetterActs: a refusal is said, and the letters are fetched anew.

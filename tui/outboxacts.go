@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
@@ -113,7 +114,19 @@ func (o *outbox) show(l flows.Letter) tea.Cmd {
 	o.details = &pager{sh: o.sh, title: "Letter " + strconv.FormatInt(l.ID, 10), plain: true, lines: o.detailLines, keys: func() []action {
 		return o.letterActs(func() (flows.Letter, bool) { return o.open, true })
 	}}
-	return o.sh.open(o.details)
+	return tea.Batch(o.sh.open(o.details), o.tell(l.ID))
+}
+
+// tell fetches what was tried with a letter, for its details.
+func (o *outbox) tell(id int64) tea.Cmd {
+	return read(o.sh, o.box, "story", func(ctx context.Context) (flows.LetterStory, error) {
+		return o.sh.Desk.Story(ctx, o.sh.Actor, id)
+	}, func(s flows.LetterStory, err error) tea.Cmd {
+		if err == nil {
+			o.story = s
+		}
+		return nil // the list's own question tells the fault
+	})
 }
 
 func (o *outbox) detailLines(w int) []string {
@@ -137,6 +150,9 @@ func (o *outbox) detailLines(w int) []string {
 		facts = append(facts, pair{"delivered", v.moment(*l.Delivered)})
 	}
 	out := append([]string{style.Render(state), ""}, pairs(t, w, facts)...)
+	if o.story.ID == l.ID && len(o.story.Tries) > 0 {
+		return append(out, o.triesLines(v, w)...)
+	}
 	out = append(out, "", t.accentBold.Render("Server's last words"))
 	if l.Reply == "" {
 		return append(out, t.dim.Render("none: no server has answered yet"))
@@ -145,6 +161,29 @@ func (o *outbox) detailLines(w int) []string {
 		out = append(out, t.dim.Render(fit(clean(l.Host), w)))
 	}
 	return append(out, wrap(l.Reply, w)...)
+}
+
+// triesLines tell what was tried with the letter, the last first, and what was
+// said.
+func (o *outbox) triesLines(v view, w int) (out []string) {
+	t := o.sh.theme
+	for i := len(o.story.Tries) - 1; i >= 0; i-- {
+		try := o.story.Tries[i]
+		state, style := letterState(t, try.State)
+		how := "in clear"
+		if try.TLS != "" {
+			how = clean(try.TLS)
+		}
+		out = append(out, "", t.accentBold.Render("Attempt "+strconv.Itoa(try.Number)+"  ")+style.Render(state), t.dim.Render(fit(v.moment(try.At), w)))
+		if try.Host != "" {
+			out = append(out, t.dim.Render(fit(clean(try.Host)+", "+how, w)))
+		}
+		out = append(out, wrap(strings.TrimSpace(try.Enhanced+" "+try.Reply), w)...)
+		for _, line := range try.Talk {
+			out = append(out, t.dim.Render(fit("  "+clean(line), w)))
+		}
+	}
+	return out
 }
 
 // moment is a time to the minute, and how far it is from now.

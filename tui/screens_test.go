@@ -3,6 +3,9 @@ package tui
 import (
 	"fmt"
 	"testing"
+	"time"
+
+	"kartotek/flows"
 )
 
 // TestScreens holds every screen against its golden picture, small and large,
@@ -12,6 +15,11 @@ func TestScreens(t *testing.T) {
 	few := func() *fakeDesk { return (&fakeDesk{n: 40}).withMail() }
 	hostile := func() *fakeDesk { return (&fakeDesk{n: 40, hostile: true}).withMail() }
 	empty := func() *fakeDesk { return &fakeDesk{} }
+	alarmed := func() *fakeDesk {
+		d := full()
+		d.alarms = []flows.Alarm{{Kind: flows.AlarmPolicy, Count: 3, Since: today.Add(-time.Hour), Words: "5.7.1 Message rejected: the sender's domain has no valid SPF record"}}
+		return d
+	}
 	failing := func() *fakeDesk { return &fakeDesk{n: 40, down: errDown} }
 	for _, s := range []struct {
 		name string
@@ -48,6 +56,7 @@ func TestScreens(t *testing.T) {
 		{"import", empty, []string{"i"}},
 		{"outbox-full", full, []string{"2", "down", "down"}},
 		{"outbox-empty", empty, []string{"2"}},
+		{"outbox-alarm", alarmed, []string{"2"}},
 		{"outbox-failing", failing, []string{"2"}},
 		{"outbox-hostile", hostile, []string{"2"}},
 		{"outbox-filter", full, []string{"2", "f"}},
