@@ -29,7 +29,11 @@ const (
 
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(crashDir); dir != "" {
-		if err := victim(context.Background(), dir); err != nil {
+		work := victim
+		if relay := os.Getenv(crashRelay); relay != "" {
+			work = func(ctx context.Context, dir string) error { return sendingVictim(ctx, dir, relay) }
+		}
+		if err := work(context.Background(), dir); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}

@@ -1,0 +1,265 @@
+package flows
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/emersion/go-smtp"
+
+	"kartotek/mta"
+	"kartotek/store"
+	"kartotek/store/storetest"
+)
+
+// crashRelay, in the environment, makes the process that is killed a sender of
+// what is in the outbox, through the server at this address.
+const crashRelay = "KARTOTEK_TEST_CRASH_RELAY"
+
+// killLease is how long a killed sender's letters stay with it.
+const killLease = 500 * time.Millisecond
+
+// sendingVictim sends until it is killed.
+func sendingVictim(ctx context.Context, dir, relay string) error {
+	st, err := store.Open(ctx, store.Options{URL: os.Getenv(crashStore), Keys: filepath.Join(dir, "keys.json"), Files: dir})
+	if err != nil {
+		return err
+	}
+	route, err := mta.NewRelay("smtp://" + relay)
+	if err != nil {
+		return err
+	}
+	quiet := slog.New(slog.DiscardHandler)
+	return mta.NewSender(New(st, Config{}).Spool(), route, mta.WithLogger(quiet), mta.WithLease(killLease), mta.WithPoll(50*time.Millisecond)).Run(ctx)
+}
+
+// counter is a mail server that counts what it takes, by the letters' numbers.
+type counter struct {
+	mu         sync.Mutex
+	got        map[string]int
+	open, most int // connections, now and at most since they were last asked for
+	more       chan struct{}
+}
+
+func startCounter(t *testing.T) (*counter, string) {
+	t.Helper()
+	c := &counter{got: map[string]int{}, more: make(chan struct{}, 1)}
+	srv := smtp.NewServer(smtp.BackendFunc(func(*smtp.Conn) (smtp.Session, error) {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.open++
+		c.most = max(c.most, c.open)
+		return &counting{c}, nil
+	}))
+	srv.ErrorLog = log.New(io.Discard, "", 0)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		srv.Serve(l)
+	}()
+	t.Cleanup(func() {
+		l.Close()
+		srv.Close()
+		<-done
+	})
+	return c, l.Addr().String()
+}
+
+type counting struct{ c *counter }
+
+func (*counting) Mail(string, *smtp.MailOptions) error { return nil }
+func (*counting) Rcpt(string, *smtp.RcptOptions) error { return nil }
+func (*counting) Reset()                               {}
+
+func (s *counting) Logout() error {
+	s.c.mu.Lock()
+	defer s.c.mu.Unlock()
+	s.c.open--
+	return nil
+}
+
+func (s *counting) Data(r io.Reader) error {
+	b, err := io.ReadAll(r)
+	if err != nil {
+		return err
+	}
+	_, rest, _ := strings.Cut(string(b), "X-Number: ")
+	number, _, _ := strings.Cut(rest, "\r\n")
+	s.c.mu.Lock()
+	s.c.got[number]++
+	s.c.mu.Unlock()
+	select {
+	case s.c.more <- struct{}{}:
+	default:
+	}
+	return nil
+}
+
+// peak is the most connections at once since it was last asked for.
+func (c *counter) peak() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	most := c.most
+	c.most = c.open
+	return most
+}
+
+func (c *counter) count() (letters, copies int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, n := range c.got {
+		letters++
+		copies += n
+	}
+	return letters, copies
+}
+
+// fill puts n numbered letters of about 3 KB into the outbox.
+func (d *desk) fill(n int) {
+	d.t.Helper()
+	body := strings.Repeat(strings.Repeat("x", 70)+"\r\n", 42)
+	for from := 0; from < n; from += 500 {
+		d.must(d.store.InTx(d.t.Context(), func(tx *store.Tx) error {
+			for i := from; i < min(n, from+500); i++ {
+				l := &store.Letter{Kind: "test", ToMasked: "p*@exam***.com", DueAt: 1, CreatedAt: store.At(time.Now())}
+				data := fmt.Sprintf("From: news@sender.test\r\nX-Number: %d\r\n\r\n%s", i, body)
+				if err := tx.Enqueue(d.t.Context(), l, store.Envelope{From: "news@sender.test", To: "p@example.com", Data: []byte(data)}); err != nil {
+					return err
+				}
+			}
+			return nil
+		}))
+	}
+}
+
+// TestSenderKilled kills a sender under load at random moments, again and
+// again: every letter arrives, and at most one twice for each connection that
+// was open at a kill. 50 kills with KARTOTEK_SOAK=1.
+func TestSenderKilled(t *testing.T) {
+	kills, n := 5, 3000
+	if os.Getenv("KARTOTEK_SOAK") != "" {
+		kills, n = 50, 50_000
+	}
+	c, addr := startCounter(t)
+	dir := t.TempDir()
+	d := deskAt(t, dir)
+	d.SetClock(time.Now)
+	d.fill(n)
+	p := storetest.At(t, dir)
+	allowed := 0
+	for range kills {
+		self, err := os.Executable()
+		d.must(err)
+		cmd := exec.Command(self)
+		cmd.Env = append(os.Environ(), crashDir+"="+dir, crashStore+"="+p.URL, crashRelay+"="+addr)
+		cmd.Stderr = os.Stderr
+		d.must(cmd.Start())
+		before, _ := c.count()
+		after := time.After(20 * time.Second)
+		for now := before; now < min(n, before+20); now, _ = c.count() { // it is at work
+			select {
+			case <-c.more:
+			case <-after:
+				cmd.Process.Kill()
+				cmd.Wait()
+				t.Fatalf("nothing is sent: %d of %d so far", now, n)
+			}
+		}
+		time.Sleep(rand.N(400 * time.Millisecond)) // the moment is the dice's
+		cmd.Process.Kill()
+		cmd.Wait()
+		allowed += c.peak()
+	}
+	route, err := mta.NewRelay("smtp://" + addr)
+	d.must(err)
+	ctx, stop := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		mta.NewSender(d.Spool(), route, mta.WithLogger(slog.New(slog.DiscardHandler)), mta.WithLease(killLease), mta.WithPoll(50*time.Millisecond)).Run(ctx)
+	})
+	for end := time.Now().Add(4 * time.Minute); ; {
+		counts, err := d.Counts(t.Context())
+		d.must(err)
+		if counts.Due == 0 {
+			break
+		}
+		if time.Now().After(end) {
+			t.Errorf("%d letters are still on their way", counts.Due)
+			break
+		}
+		select {
+		case <-c.more:
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+	stop()
+	wg.Wait()
+	route.Close()
+	letters, copies := c.count()
+	t.Logf("%s: %d kills, %d letters arrived of %d, %d of them twice, %d allowed", storetest.Engine, kills, letters, n, copies-letters, allowed)
+	if letters != n {
+		t.Errorf("%d of %d letters arrived", letters, n)
+	}
+	if copies-letters > allowed {
+		t.Errorf("%d letters arrived twice; there were %d connections at the kills", copies-letters, allowed)
+	}
+}
+
+// TestTwoSendersOnOneStore share the work, and nothing arrives twice.
+func TestTwoSendersOnOneStore(t *testing.T) {
+	const n = 1000
+	c, addr := startCounter(t)
+	dir := t.TempDir()
+	d := deskAt(t, dir)
+	d.SetClock(time.Now)
+	d.fill(n)
+	ctx, stop := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	for range 2 {
+		other := deskAt(t, dir)
+		other.SetClock(time.Now)
+		route, err := mta.NewRelay("smtp://" + addr)
+		d.must(err)
+		wg.Go(func() {
+			defer route.Close()
+			mta.NewSender(other.Spool(), route, mta.WithLogger(slog.New(slog.DiscardHandler)), mta.WithPoll(20*time.Millisecond)).Run(ctx)
+		})
+	}
+	late := time.After(time.Minute)
+	for letters := 0; letters < n; letters, _ = c.count() {
+		select {
+		case <-c.more:
+		case <-late:
+			t.Fatalf("%d of %d letters arrived", letters, n)
+		}
+	}
+	stop()
+	wg.Wait()
+	if letters, copies := c.count(); copies != letters {
+		t.Errorf("%d letters arrived %d times", letters, copies)
+	}
+	d.checkOutbox()
+}
+
+// A letter is given up before what it asks to be confirmed is forgotten.
+func TestLettersAreGivenUpBeforeTheirLinksEnd(t *testing.T) {
+	written := time.Now()
+	if _, over := mta.RetryAfter(1, written, written.Add(ConfirmWithin), rand.Float64); !over {
+		t.Error("a letter is still tried when its link has ended")
+	}
+}
