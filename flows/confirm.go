@@ -191,21 +191,7 @@ func (s *Service) comeBack(ctx context.Context, tx *store.Tx, t *store.Token, to
 	if err != nil {
 		return false, err
 	}
-	if err := tx.AddEvidence(ctx, key, c, store.Resubscription, t.CreatedAt, store.EvidenceAct{
-		IP: t.Data.IP, UserAgent: oneLine(t.Data.UserAgent, 300),
-		Notice: t.Data.Notice, MessageID: t.Data.MessageID, List: list.Name, By: t.Data.By, Note: t.Data.Asked,
-	}); err != nil {
-		return false, err
-	}
-	if t.Data.Handed.At != 0 { // beside the tombstone there was no place for it
-		if err := tx.AddEvidence(ctx, key, c, store.LetterSent, t.Data.Handed.At, store.EvidenceAct{MessageID: t.Data.MessageID, List: list.Name, Handed: t.Data.Handed}); err != nil {
-			return false, err
-		}
-	}
-	if err := tx.AddEvidence(ctx, key, c, store.Confirmation, at, store.EvidenceAct{
-		IP: client.IP, UserAgent: oneLine(client.UserAgent, 300),
-		Notice: t.Data.Notice, MessageID: t.Data.MessageID, List: list.Name, By: "contact", Handed: t.Data.Handed,
-	}); err != nil {
+	if err := returned(ctx, tx, key, c, t, list.Name, client); err != nil {
 		return false, err
 	}
 	tomb.Successor = c.SubscriberID // makes room for the new card
@@ -226,4 +212,23 @@ func (s *Service) comeBack(ctx context.Context, tx *store.Tx, t *store.Token, to
 	}
 	t.SubscriberID, t.Data.Address = c.SubscriberID, ""
 	return true, audit(ctx, tx, person(), at, "resubscribe confirmed", c.SubscriberID, "")
+}
+
+// returned is the evidence of who came back: the wish, the letter, the click.
+func returned(ctx context.Context, tx *store.Tx, key store.EvidenceKey, c *store.Contact, t *store.Token, list string, client Client) error {
+	if err := tx.AddEvidence(ctx, key, c, store.Resubscription, t.CreatedAt, store.EvidenceAct{
+		IP: t.Data.IP, UserAgent: oneLine(t.Data.UserAgent, 300),
+		Notice: t.Data.Notice, MessageID: t.Data.MessageID, List: list, By: t.Data.By, Note: t.Data.Asked,
+	}); err != nil {
+		return err
+	}
+	if t.Data.Handed.At != 0 { // beside the tombstone there was no place for it
+		if err := tx.AddEvidence(ctx, key, c, store.LetterSent, t.Data.Handed.At, store.EvidenceAct{MessageID: t.Data.MessageID, List: list, Handed: t.Data.Handed}); err != nil {
+			return err
+		}
+	}
+	return tx.AddEvidence(ctx, key, c, store.Confirmation, c.ConfirmedAt, store.EvidenceAct{
+		IP: client.IP, UserAgent: oneLine(client.UserAgent, 300),
+		Notice: t.Data.Notice, MessageID: t.Data.MessageID, List: list, By: "contact", Handed: t.Data.Handed,
+	})
 }

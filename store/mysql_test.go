@@ -14,8 +14,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"kartotek/store/storetest"
 )
 
@@ -154,6 +152,7 @@ func TestMySQLMigratedAtOnce(t *testing.T) {
 // TestMySQLPasswords: by file, by environment, and never in an error.
 func TestMySQLPasswords(t *testing.T) {
 	p := server(t)
+	p.URL, _, _ = strings.Cut(p.URL, "?")
 	i, j := strings.LastIndexByte(p.URL, '@'), strings.LastIndexByte(p.URL, '/')
 	root, database := strings.TrimPrefix(p.URL[:j], mysqlScheme), p.URL[j+1:]
 	user := "u" + database[len(database)-8:]
@@ -165,17 +164,17 @@ func TestMySQLPasswords(t *testing.T) {
 		t.Fatal(err)
 	}
 	o := options(p)
-	o.URL = mysqlScheme + user + p.URL[i:] + "?password-file=" + file
+	o.URL = mysqlScheme + user + p.URL[i:] + "?tls=preferred&password-file=" + file
 	made(t, o)
 	for _, wrong := range []string{"wr0ng", ""} {
-		o.URL = mysqlScheme + user + ":" + wrong + p.URL[i:]
+		o.URL = mysqlScheme + user + ":" + wrong + p.URL[i:] + "?tls=preferred"
 		if why := refused(t, o); !strings.Contains(why, PasswordVariable) || strings.Contains(why, "wr0ng") {
 			t.Errorf("with a wrong password: %s", why)
 		}
 	}
 	t.Setenv(PasswordVariable, password)
 	made(t, o)
-	o.URL = mysqlScheme + user + p.URL[i:j] + "/nothing"
+	o.URL = mysqlScheme + user + p.URL[i:j] + "/nothing?tls=preferred"
 	if why := refused(t, o); !strings.Contains(why, "no database") {
 		t.Errorf("without a database: %s", why)
 	}
@@ -209,11 +208,11 @@ func TestMySQLNodes(t *testing.T) {
 		t.Fatal(err)
 	}
 	conn.Close()
-	if diff := cmp.Diff([]int{1, 0}, n.order(n.failed[0])); diff != "" {
-		t.Error(diff)
+	if order := n.order(n.failed[0]); order[0] != 1 || order[len(order)-1] != 0 {
+		t.Errorf("after the first node failed: %v", order)
 	}
-	if diff := cmp.Diff([]int{0, 1}, n.order(n.failed[0].Add(avoidFor))); diff != "" {
-		t.Error(diff)
+	if order := n.order(n.failed[0].Add(avoidFor)); order[0] != 0 || order[1] != 1 {
+		t.Errorf("a while after it: %v", order)
 	}
 	o.URL = "mysql://anna:secret@" + dead.Addr().String() + "/k"
 	if why := refused(t, o); !strings.Contains(why, "can't be reached") || strings.Contains(why, "secret") {
@@ -280,7 +279,8 @@ func TestHotRows(t *testing.T) {
 func TestLostAnswer(t *testing.T) {
 	p := server(t)
 	made(t, options(p))
-	cut := newCutter(t, p.URL[strings.LastIndexByte(p.URL, '@')+1:strings.LastIndexByte(p.URL, '/')])
+	host, _, _ := strings.Cut(p.URL[strings.LastIndexByte(p.URL, '@')+1:strings.LastIndexByte(p.URL, '/')], ",")
+	cut := newCutter(t, host)
 	o := options(p)
 	o.URL = p.URL[:strings.LastIndexByte(p.URL, '@')+1] + cut.address + p.URL[strings.LastIndexByte(p.URL, '/'):]
 	s, err := Open(t.Context(), o)

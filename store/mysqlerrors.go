@@ -86,7 +86,7 @@ func lost(err error) bool {
 		return true
 	}
 	var network net.Error
-	return errors.Is(err, driver.ErrBadConn) || errors.Is(err, mysql.ErrInvalidConn) || errors.Is(err, sql.ErrConnDone) || errors.Is(err, errStandby) ||
+	return errors.Is(err, driver.ErrBadConn) || errors.Is(err, mysql.ErrInvalidConn) || errors.Is(err, sql.ErrConnDone) || errors.Is(err, errStandby) || errors.Is(err, errOutOfStep) ||
 		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &network)
 }
 
@@ -107,6 +107,8 @@ func (m mysqlURL) openingError(err error) error {
 		return fmt.Errorf("the database at %s doesn't encrypt: set its certificate up, or allow that in --store with tls=false", hosts)
 	case errors.Is(err, errStandby):
 		return fmt.Errorf("the database at %s is read-only: name the server that takes writes with --store", hosts)
+	case errors.Is(err, errOutOfStep), n == errNotReady:
+		return fmt.Errorf("the database at %s is out of step with its cluster: see whether enough of its nodes run and reach each other", hosts)
 	case n != 0 || !lost(err):
 		return fmt.Errorf("opening the database at %s: %w", hosts, mapMySQL(err))
 	}

@@ -146,6 +146,7 @@ func (m mysqlURL) configs() ([]*mysql.Config, error) {
 		c.User, c.Passwd, c.Net, c.Addr, c.DBName = m.user, password, "tcp", host, m.database
 		c.Collation = "utf8mb4_bin"
 		c.ClientFoundRows = true
+		c.DialFunc = dial(m.timeout)
 		c.Timeout, c.ReadTimeout, c.WriteTimeout = m.timeout, answerWithin, answerWithin
 		c.Logger = &mysql.NopLogger{} // what it would print is in the errors as well
 		m.encrypt(c, pool)

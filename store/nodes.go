@@ -5,6 +5,8 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"slices"
 	"sync"
 	"time"
@@ -17,9 +19,22 @@ const (
 	// answerWithin is how long the server may take for one answer. Locks are
 	// waited for less long, so only a server that is gone takes longer.
 	answerWithin = 15 * time.Second
+	// goneAfter is how long a node may be silent on the network.
+	goneAfter = 5 * time.Second
 	// avoidFor is how long a node that failed is tried after all others.
 	avoidFor = 10 * time.Second
 )
+
+// dial connects so that a node that has gone from the network is noticed
+// within seconds, also while it is waited for: by itself, a lost packet is
+// repeated for a quarter of an hour.
+func dial(within time.Duration) func(ctx context.Context, network, address string) (net.Conn, error) {
+	d := net.Dialer{
+		Timeout: within, Control: giveUpAfter(goneAfter),
+		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: goneAfter / 2, Interval: goneAfter / 5, Count: 3},
+	}
+	return d.DialContext
+}
 
 // sessionSetup makes every connection the same, whatever the server's own
 // settings are. The isolation is set by its statement: the variable's name is
@@ -105,15 +120,17 @@ func (n *nodes) connectTo(ctx context.Context, c *mysql.Config) (driver.Conn, er
 	return conn, nil
 }
 
-// errStandby: the node takes no writes.
-var errStandby = errors.New("the database server is read-only")
+var (
+	// errStandby: the node takes no writes.
+	errStandby = errors.New("the database server is read-only")
+	// errOutOfStep: the node has lost its cluster, or is catching up with it.
+	errOutOfStep = errors.New("the node is out of step with its cluster")
+)
 
-// prepare sets a connection up and makes sure that its node serves.
+// prepare sets a connection up and makes sure that its node serves: that it
+// is in step with its cluster, where it has one, and takes writes.
 func prepare(ctx context.Context, conn driver.Conn) error {
-	ask, ok := conn.(interface {
-		driver.ExecerContext
-		driver.QueryerContext
-	})
+	ask, ok := conn.(asker)
 	if !ok {
 		return errors.New("the database driver is not what it was")
 	}
@@ -122,31 +139,69 @@ func prepare(ctx context.Context, conn driver.Conn) error {
 			return err
 		}
 	}
-	readOnly, err := firstValue(ctx, ask, "SELECT @@global.read_only")
+	readOnly, err := firstRow(ctx, ask, "SELECT @@global.read_only")
 	if err != nil {
 		return err
 	}
-	if text, ok := readOnly.([]byte); ok {
-		readOnly = string(text)
-	}
-	if fmt.Sprint(readOnly) != "0" {
+	if text(readOnly[0]) != "0" {
 		return errStandby
 	}
-	// A real row: a node that lost its cluster refuses this one (error 1047).
-	_, err = firstValue(ctx, ask, "SELECT COUNT(*) FROM settings WHERE name = ''")
+	if err := joinCluster(ctx, ask); err != nil {
+		return err
+	}
+	// A real table, for writing: what a node says of itself comes seconds after
+	// it lost its cluster (error 1047), and one that others copy from is locked.
+	_, err = ask.ExecContext(ctx, "DELETE FROM applied WHERE applied_key = ''", nil)
 	if errorNumber(err) == errNoTable {
 		err = nil // the schema is not made yet
 	}
 	return err
 }
 
-// firstValue runs a query of one value.
-func firstValue(ctx context.Context, ask driver.QueryerContext, query string) (driver.Value, error) {
+// synced is the state of a Galera node that is in step with the others.
+const synced = "4"
+
+// joinCluster refuses a Galera node that is out of step, and makes a read see
+// what was written on another node before it: one by itself, and with BEGIN
+// the first of a transaction. Reads inside of one don't wait, nor do writes.
+func joinCluster(ctx context.Context, ask asker) error {
+	on, err := firstRow(ctx, ask, "SHOW VARIABLES LIKE 'wsrep_on'")
+	if err != nil || len(on) < 2 || text(on[1]) != "ON" {
+		return err // a server by itself
+	}
+	state, err := firstRow(ctx, ask, "SHOW STATUS LIKE 'wsrep_local_state'")
+	if err != nil {
+		return err
+	}
+	if len(state) < 2 || text(state[1]) != synced {
+		return errOutOfStep
+	}
+	_, err = ask.ExecContext(ctx, "SET SESSION wsrep_sync_wait = 1", nil)
+	return err
+}
+
+// asker is a connection of the driver.
+type asker interface {
+	driver.ExecerContext
+	driver.QueryerContext
+}
+
+func text(v driver.Value) string {
+	if b, ok := v.([]byte); ok {
+		return string(b)
+	}
+	return fmt.Sprint(v)
+}
+
+// firstRow is the first row of a query's answer; nil when there is none.
+func firstRow(ctx context.Context, ask driver.QueryerContext, query string) ([]driver.Value, error) {
 	rows, err := ask.QueryContext(ctx, query, nil)
 	if err != nil {
 		return nil, err
 	}
-	row := make([]driver.Value, 1)
-	err = rows.Next(row)
-	return row[0], errors.Join(err, rows.Close())
+	row := make([]driver.Value, len(rows.Columns()))
+	if err = rows.Next(row); errors.Is(err, io.EOF) {
+		row, err = nil, nil
+	}
+	return row, errors.Join(err, rows.Close())
 }

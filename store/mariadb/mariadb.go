@@ -202,8 +202,10 @@ func (s *Server) Stop() {
 // DSN is the driver's address of a database on the server.
 func (s *Server) DSN(database string) string { return DSN(s.Address, database) }
 
-// DSN is the driver's address of a database on the server USER:PASS@HOST:PORT.
+// DSN is the driver's address of a database on the server USER:PASS@HOST:PORT;
+// where that names several hosts, on the first.
 func DSN(address, database string) string {
+	address, _, _ = strings.Cut(address, ",")
 	i := strings.LastIndexByte(address, '@')
 	c := mysql.NewConfig()
 	c.User, c.Passwd, _ = strings.Cut(address[:i], ":")

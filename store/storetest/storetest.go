@@ -19,7 +19,8 @@ import (
 )
 
 // ServerVariable, in the environment, names a MySQL server to test on instead
-// of a private one: USER:PASS@HOST:PORT of a user who may make databases.
+// of a private one: USER:PASS@HOST:PORT of a user who may make databases. The
+// nodes of a cluster are told with commas between them.
 const ServerVariable = "KARTOTEK_TEST_MYSQL"
 
 // The engines.
@@ -90,7 +91,11 @@ func On(t testing.TB, server string) string {
 	database := "kartotek_test_" + hex.EncodeToString(name)
 	Do(t, server, "CREATE DATABASE "+database)
 	t.Cleanup(func() { Do(t, server, "DROP DATABASE IF EXISTS "+database) })
-	return "mysql://" + server + "/" + database
+	url := "mysql://" + server + "/" + database
+	if !strings.Contains(server, "@127.0.0.1:") {
+		url += "?tls=preferred" // a network of the tests' own may have no certificates
+	}
+	return url
 }
 
 // Do runs statements on a server, USER:PASS@HOST:PORT.

@@ -1,0 +1,308 @@
+//go:build soak
+
+package flows
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"kartotek/flows/letters"
+	"kartotek/mta"
+	"kartotek/store"
+	"kartotek/store/storetest"
+)
+
+// galeraWriters are as many machines, each with a node that it prefers.
+const galeraWriters = 8
+
+// TestGaleraFaults lets eight machines work on a cluster of three nodes, of
+// which one is killed, one cut off its peers and one off everybody, each to
+// join again: no acknowledged act is lost, none is done twice, and whoever
+// works through a surviving node goes on within ten seconds.
+func TestGaleraFaults(t *testing.T) {
+	if storetest.Engine == storetest.SQLite {
+		t.Skip("this is about a database cluster")
+	}
+	cluster := storetest.StartGalera(t)
+	dir := t.TempDir()
+	place := storetest.Place{URL: storetest.On(t, cluster.Address), Keys: filepath.Join(dir, "keys.json"), Files: dir}
+	d := deskOn(t, place)
+	d.time = time.Now()
+	_, err := d.AddList(t.Context(), anna, "News")
+	d.must(err)
+	w := &workshop{t: t, dir: dir, states: map[string]Permission{}, last: make([]time.Time, galeraWriters), gap: make([]time.Duration, galeraWriters)}
+	for i := range galeraWriters {
+		w.machines = append(w.machines, machine(t, place, i))
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	var wg sync.WaitGroup
+	for i := range galeraWriters {
+		wg.Go(func() { w.work(ctx, i) })
+	}
+	phase := func(name string, long time.Duration, gone int, change ...string) {
+		t.Helper()
+		w.begin(cluster.Committed(t))
+		if len(change) > 0 {
+			cluster.Do(t, change...)
+		}
+		time.Sleep(long)
+		w.tell(name, cluster.Committed(t), gone)
+	}
+	phase("before", 10*time.Second, 0)
+	phase("node 1 killed", 15*time.Second, 1, "kill", "1")
+	phase("node 1 joined again", 15*time.Second, 0, "heal", "1")
+	phase("node 2 cut off its peers", 15*time.Second, 2, "cut", "2")
+	phase("node 2 joined again", 15*time.Second, 0, "heal", "2")
+	phase("node 3 cut off everybody", 15*time.Second, 3, "cut", "3", "all")
+	phase("node 3 joined again", 15*time.Second, 0, "heal", "3")
+	phase("after", 10*time.Second, 0)
+	stop()
+	wg.Wait()
+	w.check(d)
+}
+
+// machine is a service on the cluster with a store of its own, and the mail
+// sender with it. Each prefers another node.
+func machine(t *testing.T, p storetest.Place, i int) *Service {
+	t.Helper()
+	before, rest, _ := strings.Cut(p.URL, "@")
+	hosts, database, _ := strings.Cut(rest, "/")
+	all := strings.Split(hosts, ",")
+	i %= len(all)
+	url := before + "@" + strings.Join(append(all[i:len(all):len(all)], all[:i]...), ",") + "/" + database
+	st, err := store.Open(t.Context(), store.Options{URL: url, Keys: p.Keys, Files: p.Files})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := New(st, Config{PublicURL: "http://127.0.0.1:8425", From: letters.Sender{Address: "news@example.com"}})
+	route, err := mta.NewCapture(s.Capture)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sender := mta.NewSender(s.Spool(), route, mta.WithLogger(slog.New(slog.DiscardHandler)))
+	s.OnLetter(sender.Wake)
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		sender.Run(ctx)
+	}()
+	t.Cleanup(func() {
+		stop()
+		<-done
+		if err := st.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// workshop is what the machines do, and what was acknowledged to them.
+type workshop struct {
+	t        *testing.T
+	dir      string
+	machines []*Service
+
+	mu     sync.Mutex
+	states map[string]Permission
+	acts   int
+	began  time.Time       // the phase
+	commit int64           // how many there were then
+	last   []time.Time     // of each machine, its last act
+	gap    []time.Duration // the longest between two
+}
+
+// done notes an acknowledged act.
+func (w *workshop) done(i int, address string, p Permission) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.states[address] = p
+	w.acts++
+	now := time.Now()
+	w.gap[i] = max(w.gap[i], now.Sub(w.last[i]))
+	w.last[i] = now
+}
+
+func (w *workshop) begin(commits int64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.began, w.commit = time.Now(), commits
+	for i := range w.last {
+		w.last[i], w.gap[i] = w.began, 0
+	}
+}
+
+// tell prints how a phase went. A machine stands still who prefers the node
+// that is gone, until it has noticed.
+func (w *workshop) tell(name string, commits int64, gone int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var surviving, other time.Duration
+	for i := range w.gap {
+		gap := max(w.gap[i], time.Since(w.last[i]))
+		if i%3+1 == gone {
+			other = max(other, gap)
+		} else {
+			surviving = max(surviving, gap)
+		}
+	}
+	w.t.Logf("%-26s %6.1f commits a second; longest pause %s, at the node that is gone %s", name, float64(commits-w.commit)/time.Since(w.began).Seconds(), surviving.Round(time.Millisecond), other.Round(time.Millisecond))
+	if surviving > 10*time.Second {
+		w.t.Errorf("%s: a machine at a surviving node stood still for %s", name, surviving)
+	}
+}
+
+// work leads one address after the other through its life.
+func (w *workshop) work(ctx context.Context, i int) {
+	for n := 0; ctx.Err() == nil; n++ {
+		err := w.life(ctx, i, n)
+		if err != nil && ctx.Err() == nil {
+			w.t.Errorf("machine %d: %v", i, err)
+			return
+		}
+	}
+}
+
+func (w *workshop) life(ctx context.Context, i, n int) error {
+	s, other := w.machines[i], w.machines[(i+1)%len(w.machines)]
+	address := fmt.Sprintf("w%d.%d@example.com", i, n)
+	if n%20 == 19 {
+		return w.importing(ctx, i, n)
+	}
+	if err := s.SignUp(ctx, SignUp{Slug: "news", Address: address, Agreed: true, Client: click}); err != nil {
+		return fmt.Errorf("signing up: %w", err)
+	}
+	w.done(i, address, Pending)
+	f, err := other.Find(ctx, anna, address) // through another node
+	if err != nil {
+		return fmt.Errorf("finding: %w", err)
+	}
+	if len(f.Cards) != 1 || f.Cards[0].Permission != Pending {
+		return fmt.Errorf("signed up, and found on another node as %+v", f.Cards)
+	}
+	id := f.Cards[0].SubscriberID
+	if err := w.click(ctx, s, store.Token{SubscriberID: id}); err != nil {
+		return fmt.Errorf("confirming: %w", err)
+	}
+	w.done(i, address, Confirmed)
+	if n%2 == 0 {
+		if _, err := s.Unsubscribe(ctx, anna, id, ""); err != nil {
+			return fmt.Errorf("unsubscribing: %w", err)
+		}
+		w.done(i, address, Unsubscribed)
+		return nil
+	}
+	if _, err := other.Erase(ctx, anna, address, "asked for it"); err != nil {
+		return fmt.Errorf("erasing: %w", err)
+	}
+	w.done(i, address, Deleted)
+	if n%4 == 1 {
+		return nil
+	}
+	if err := w.click(ctx, s, store.Token{SubscriberID: id, Data: store.TokenData{Address: address, Resubscribe: true}}); err != nil {
+		return fmt.Errorf("coming back: %w", err)
+	}
+	w.done(i, address, Confirmed)
+	return nil
+}
+
+// click makes a link and follows it.
+func (w *workshop) click(ctx context.Context, s *Service, t store.Token) error {
+	secret := store.NewToken()
+	t.Purpose, t.ListID, t.CreatedAt, t.ExpiresAt = store.ForConfirm, 1, store.At(time.Now()), store.At(time.Now().Add(time.Hour))
+	if err := s.store.InTx(ctx, func(tx *store.Tx) error { return tx.AddToken(ctx, secret, t) }); err != nil {
+		return err
+	}
+	page, err := s.Confirm(ctx, secret, click)
+	if err == nil && page.State != PageDone {
+		err = fmt.Errorf("the link's page says %q", page.State)
+	}
+	return err
+}
+
+// importing imports a small file.
+func (w *workshop) importing(ctx context.Context, i, n int) error {
+	const rows = 50
+	path := filepath.Join(w.dir, fmt.Sprintf("w%d.%d.csv", i, n))
+	var csv strings.Builder
+	csv.WriteString("email\n")
+	for k := range rows {
+		fmt.Fprintf(&csv, "i%d.%d.%d@example.com\n", i, n, k)
+	}
+	if err := os.WriteFile(path, []byte(csv.String()), 0o600); err != nil {
+		return err
+	}
+	res, err := w.machines[i].Import(ctx, anna, path, ImportOptions{List: "News", Confirmed: true}, nil)
+	if err != nil {
+		return err
+	}
+	if res.Added != rows {
+		return fmt.Errorf("an import of %d new rows: %+v", rows, res)
+	}
+	for k := range rows {
+		w.mu.Lock()
+		w.states[fmt.Sprintf("i%d.%d.%d@example.com", i, n, k)] = Confirmed
+		w.mu.Unlock()
+	}
+	w.done(i, fmt.Sprintf("i%d.%d.0@example.com", i, n), Confirmed)
+	return nil
+}
+
+// check tells whether all that was acknowledged is there, once.
+func (w *workshop) check(d *desk) {
+	d.t.Helper()
+	ctx := d.t.Context()
+	for address, want := range w.states {
+		f, err := d.FindOpened(ctx, anna, address)
+		d.must(err)
+		if len(f.Cards) == 0 {
+			d.t.Errorf("%s was acknowledged as %s, and is gone", address, want)
+			continue
+		}
+		// The act that the end came into may have been kept without being acknowledged.
+		if got := f.Cards[0].Permission; got < want && want != Confirmed && got != Confirmed {
+			d.t.Errorf("%s was acknowledged as %s, and is %s", address, want, got)
+		}
+		for _, c := range f.Cards {
+			w.once(ctx, d, c.SubscriberID)
+		}
+	}
+	d.t.Logf("%d acts on %d addresses", w.acts, len(w.states))
+	d.check()
+}
+
+// once tells whether an act on a card was done twice: the audit has a row of
+// each, written in its transaction.
+func (w *workshop) once(ctx context.Context, d *desk, id int64) {
+	d.t.Helper()
+	rows, err := d.store.Audit(ctx, store.AuditQuery{SubscriberID: id, Limit: 100})
+	d.must(err)
+	seen := map[string]bool{}
+	for _, r := range rows {
+		if seen[r.Act] {
+			d.t.Errorf("card %d: %q was done twice", id, r.Act)
+		}
+		seen[r.Act] = true
+	}
+	acts, err := d.store.EvidenceOf(ctx, id)
+	d.must(err)
+	kinds := map[store.Kind]bool{}
+	for _, e := range acts {
+		if kinds[e.Kind] {
+			d.t.Errorf("card %d has two acts %q", id, e.Kind)
+		}
+		kinds[e.Kind] = true
+	}
+	if _, err := d.store.Contact(ctx, id); errors.Is(err, ErrNotFound) {
+		d.t.Errorf("card %d is gone", id)
+	}
+}
