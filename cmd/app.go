@@ -29,8 +29,9 @@ type app struct {
 	newJournal bool // the command begins another erasure journal
 
 	store  *store.Store
-	who    flows.Actor // who is acting; set by open
-	common shared      // with the other processes on the store; set by open
+	who    flows.Actor    // who is acting; set by open
+	desk   *flows.Service // of a command over SSH: who and store are settled
+	common shared         // with the other processes on the store; set by open
 
 	sealing *sealing // of the log; set by open
 }
@@ -88,6 +89,9 @@ func (a *app) keyWord() string {
 
 // open opens the store with the flows on it, and signs the user in.
 func (a *app) open(ctx context.Context) (*flows.Service, error) {
+	if a.desk != nil {
+		return a.desk, nil
+	}
 	desk, err := a.service(ctx)
 	if err != nil {
 		return nil, err

@@ -37,6 +37,7 @@ type settings struct {
 	As        string
 	User      string // the operating system's
 	Web       string
+	SSH       string
 	PublicURL string
 	Mail      string
 	Bounce    string // where mail that comes back is taken
@@ -53,7 +54,7 @@ type settings struct {
 
 // settingNames are all there are: an unknown one in the file is a mistake.
 var settingNames = map[string]bool{
-	"store": true, "keys": true, "json": true, "as": true, "web": true, "public-url": true,
+	"store": true, "keys": true, "json": true, "as": true, "web": true, "ssh": true, "public-url": true,
 	"mail": true, "company": true, "from": true, "from-name": true, "trusted-proxies": true,
 	"mail-helo": true, "mail-resolver": true, "mail-tls-required": true, "mail-limits": true,
 	"bounce": true, "bounce-domain": true,
@@ -79,7 +80,7 @@ func (a *app) configure(flags *pflag.FlagSet) error {
 		return fmt.Errorf("reading the flags: %w", err)
 	}
 	a.set = settings{
-		Store: k.String("store"), Keys: k.String("keys"), JSON: k.Bool("json"), As: k.String("as"), Web: k.String("web"),
+		Store: k.String("store"), Keys: k.String("keys"), JSON: k.Bool("json"), As: k.String("as"), Web: k.String("web"), SSH: k.String("ssh"),
 		PublicURL: strings.TrimRight(k.String("public-url"), "/"), Mail: k.String("mail"), Bounce: k.String("bounce"), Bounces: k.String("bounce-domain"), Company: k.String("company"),
 		From:              letters.Sender{Name: k.String("from-name"), Address: k.String("from")},
 		CheckpointCommand: k.String("checkpoint-command"), CheckpointURL: k.String("checkpoint-url"), ProofKey: k.String("proof-key"),
@@ -145,6 +146,11 @@ func (s *settings) defaults() error {
 	}
 	if _, _, err := net.SplitHostPort(s.Web); err != nil {
 		return usageError{fmt.Errorf("--web takes HOST:PORT, such as %s", defaultWeb)}
+	}
+	if s.SSH != "" {
+		if _, _, err := net.SplitHostPort(s.SSH); err != nil {
+			return usageError{errors.New("--ssh takes HOST:PORT, such as 0.0.0.0:2222")}
+		}
 	}
 	if s.From.Address != "" {
 		if _, err := store.ParseAddress(s.From.Address); err != nil {

@@ -31,8 +31,13 @@ func (a *app) console(ctx context.Context) error {
 		Desk: e.desk, Actor: a.who, Store: a.store.Name(),
 		Route: a.common.route, Mail: e.mailWords(), WebURL: a.common.publicURL, OpenURL: openURL,
 	}
-	if a.store.NewKeys {
+	switch {
+	case a.store.NewKeys:
 		o.Word = a.keyWord()
+	case e.ssh != nil:
+		o.Word = e.sshWords()
+	case a.set.SSH != "":
+		o.Word = a.set.SSH + " is taken: unless another Kartotek serves the console over SSH there, start with another --ssh"
 	}
 	if e.web == nil {
 		o.WebNote = fmt.Sprintf("%s is taken: unless a Kartotek on this store serves its web pages there, start with another --web", a.set.Web)

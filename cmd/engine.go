@@ -15,6 +15,7 @@ import (
 
 	"kartotek/flows"
 	"kartotek/mta"
+	"kartotek/tui/sshd"
 	"kartotek/web"
 )
 
@@ -45,6 +46,7 @@ type engine struct {
 
 	signers mta.Signers
 	web     net.Listener // nil when another process serves the pages
+	ssh     *sshd.Server // nil when the console is not served over SSH
 	group   *errgroup.Group
 	stop    context.CancelFunc
 }
@@ -67,6 +69,9 @@ func (a *app) start(ctx context.Context, log *slog.Logger, patient bool) (*engin
 	if err := a.openInlet(e, log); err != nil {
 		return nil, errors.Join(err, e.give())
 	}
+	if err := a.listenSSH(ctx, e, log, patient); err != nil {
+		return nil, errors.Join(err, e.give())
+	}
 	ctx, e.stop = context.WithCancel(ctx)
 	e.group, ctx = errgroup.WithContext(ctx)
 	e.desk.SetLog(log)
@@ -82,6 +87,9 @@ func (a *app) start(ctx context.Context, log *slog.Logger, patient bool) (*engin
 	if e.web != nil {
 		h := web.Handler(web.Options{Desk: e.desk, PublicURL: a.common.publicURL, Company: a.common.company, TrustedProxies: a.set.Proxies, Log: log})
 		e.group.Go(func() error { return web.Serve(ctx, e.web, h) })
+	}
+	if e.ssh != nil {
+		e.group.Go(func() error { return e.ssh.Serve(ctx) })
 	}
 	return e, nil
 }
@@ -168,7 +176,7 @@ func (e *engine) end() error {
 // caused, whether or not a server runs.
 func (a *app) openDelivered(ctx context.Context) (*flows.Service, error) {
 	desk, err := a.open(ctx)
-	if err != nil || a.common.route != routeCapture {
+	if err != nil || a.common.route != routeCapture || a.desk != nil {
 		return desk, err
 	}
 	counts, err := desk.Counts(ctx)

@@ -16,19 +16,24 @@ func (a *app) importing() *cobra.Command {
 	var pending, activity bool
 	var columns []string
 	c := &cobra.Command{
-		Use:   "import FILE (--list L (--confirmed | --pending) | --activity)",
+		Use:   "import FILE|- (--list L (--confirmed | --pending) | --activity)",
 		Short: "Take contacts from a CSV, XLSX or JSON lines file",
-		Long: "Take contacts from a CSV, XLSX or JSON lines file. Encoding, delimiter and columns are found out; evidence comes from the columns signed_up_at, signed_up_ip, confirmed_at and confirmed_ip. " +
+		Long: "Take contacts from a CSV, XLSX or JSON lines file (- is standard input). Encoding, delimiter and columns are found out; evidence comes from the columns signed_up_at, signed_up_ip, confirmed_at and confirmed_ip. " +
 			"Erased and withdrawn addresses are refused, and listed in the report by line number.\n\n" +
 			"With --activity, count what contacts did with their mail: the columns are email or subscriber_id, kind (open, click or update) and at, and if you have them city, country and list. " +
 			"Nobody is made a contact by it, and a file is counted once.",
 		Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			path, done, err := a.piped(args[0])
+			if err != nil {
+				return err
+			}
+			defer func() { err = errors.Join(err, done()) }()
 			if activity {
 				if err := noneOf(cmd, "list", "confirmed", "pending", "dry-run"); err != nil {
 					return err
 				}
-				return a.importActivity(cmd.Context(), args[0], columns)
+				return a.importActivity(cmd.Context(), path, columns)
 			}
 			if o.List == "" {
 				return usageError{errors.New("give the list that the contacts stand on with --list, or say --activity")}
@@ -36,7 +41,6 @@ func (a *app) importing() *cobra.Command {
 			if o.Confirmed == pending {
 				return usageError{errors.New("give either --confirmed (each consented elsewhere) or --pending (each gets a confirmation mail)")}
 			}
-			var err error
 			if o.Map, err = mapping(columns); err != nil {
 				return err
 			}
@@ -45,7 +49,7 @@ func (a *app) importing() *cobra.Command {
 				return err
 			}
 			bar := newBar(a.errOut)
-			res, err := desk.Import(cmd.Context(), a.cli(), args[0], o, bar.show)
+			res, err := desk.Import(cmd.Context(), a.cli(), path, o, bar.show)
 			bar.clear()
 			if err != nil && res.Stopped == 0 {
 				return err // nothing was done: there is nothing to tell

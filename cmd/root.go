@@ -94,15 +94,13 @@ kartotek import people.csv --list News --confirmed`,
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.console(cmd.Context()) },
 	}
-	f := root.PersistentFlags()
-	f.String("store", "", "the store: sqlite:PATH, or mysql://USER@HOST:PORT/DB?password-file=PATH (default: a file in the XDG data directory)")
-	f.String("keys", "", "the key file (default: in the XDG configuration directory)")
-	f.String("config", "", "the configuration file (default: config.toml in the XDG configuration directory)")
-	f.Bool("json", false, "print JSON")
-	f.String("as", "", "who is acting, for the audit (default: the system's user)")
-	addServing(root)
+	root.PersistentFlags().Bool("json", false, "print JSON")
+	if a.desk != nil {
+		root.PersistentPreRunE = a.fenced
+	} else {
+		a.settles(root)
+	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return a.configure(cmd.Flags()) }
 	root.AddCommand(a.find(), a.browse(), a.importing(), a.export(), a.erase(), a.unsubscribe(), a.resubscribe(),
 		a.mailbox(), a.lists(), a.outbox(), a.audit(), a.serve(), a.sample(), a.migrate(), a.overview(), a.mail(), a.staff(),
 		a.backup(), a.restore(), a.journal(), a.prove(), a.verify(), a.retention())
@@ -112,12 +110,24 @@ kartotek import people.csv --list News --confirmed`,
 	return root
 }
 
+// settles adds the flags of this machine's own command lines.
+func (a *app) settles(root *cobra.Command) {
+	f := root.PersistentFlags()
+	f.String("store", "", "the store: sqlite:PATH, or mysql://USER@HOST:PORT/DB?password-file=PATH (default: a file in the XDG data directory)")
+	f.String("keys", "", "the key file (default: in the XDG configuration directory)")
+	f.String("config", "", "the configuration file (default: config.toml in the XDG configuration directory)")
+	f.String("as", "", "who is acting, for the audit (default: the system's user)")
+	addServing(root)
+	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return a.configure(cmd.Flags()) }
+}
+
 // addServing adds the flags of what serves pages and sends mail.
 func addServing(c *cobra.Command) {
 	f := c.Flags()
 	f.String("web", "", "where the web pages listen: HOST:PORT (default "+defaultWeb+")")
 	f.String("public-url", "", "the address under which contacts reach the web pages (default: as --web)")
 	f.String("bounce", "", "where mail that comes back is taken: HOST:PORT, under bounce-domain of the configuration (default: nowhere)")
+	f.String("ssh", "", "where the team's console is served over SSH: HOST:PORT (default: nowhere)")
 	f.String("mail", "", "how mail leaves: capture, direct, or relay=URL, as in smtp://USER@HOST:587?password-file=PATH (default capture)")
 }
 

@@ -45,6 +45,11 @@ func TestScripts(t *testing.T) {
 		RequireUniqueNames:  true,
 		Setup: func(env *testscript.Env) error {
 			port, err := freePort()
+			if err != nil {
+				return err
+			}
+			sshPort, err := freePort()
+			env.Setenv("SSH", "127.0.0.1:"+sshPort)
 			env.Setenv("XDG_DATA_HOME", filepath.Join(env.WorkDir, "data"))
 			env.Setenv("XDG_CONFIG_HOME", filepath.Join(env.WorkDir, "config"))
 			env.Setenv("KARTOTEK_AS", "anna")
@@ -64,7 +69,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "json": jsonValue, "keys": jsonKeys, "let": let, "plain": plain, "encode": encode, "xlsx": workbook,
-			"state": state, "bytes": bytesOf, "get": get, "tinydisk": tinyDisk, "mode": mode, "spoil": spoil, "newer": newer, "unescape": unescape, "say": say,
+			"state": state, "bytes": bytesOf, "get": get, "sshready": sshReady, "tinydisk": tinyDisk, "mode": mode, "spoil": spoil, "newer": newer, "unescape": unescape, "say": say,
 			"receiver": receiver, "received": received, "verified": verified, "port": port, "awaitport": awaitPort, "bounce": bounce,
 		},
 	})
@@ -300,6 +305,28 @@ func get(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Check(os.WriteFile(ts.MkAbs(args[1]), page, 0o600))
 		return
 	}
+}
+
+// sshready FILE: waits for the server over SSH and writes a client's
+// configuration for it, under the name kartotek.
+func sshReady(ts *testscript.TestScript, neg bool, args []string) {
+	need(ts, neg, len(args) == 1, "sshready FILE")
+	_, port, err := net.SplitHostPort(ts.Getenv("SSH"))
+	ts.Check(err)
+	for end := time.Now().Add(20 * time.Second); ; {
+		c, err := net.Dial("tcp", ts.Getenv("SSH"))
+		if err == nil {
+			c.Close()
+			break
+		}
+		if !errors.Is(err, syscall.ECONNREFUSED) || time.Now().After(end) {
+			ts.Check(err)
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	conf := fmt.Sprintf("Host kartotek\nHostName 127.0.0.1\nPort %s\nIdentitiesOnly yes\nBatchMode yes\nLogLevel ERROR\nStrictHostKeyChecking accept-new\nUserKnownHostsFile %s\n",
+		port, ts.MkAbs("known_hosts"))
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(conf), 0o600))
 }
 
 // canMount tells whether this machine lets us mount a disk of memory.

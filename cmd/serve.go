@@ -17,6 +17,9 @@ func (a *app) serve() *cobra.Command {
 				return err
 			}
 			fmt.Fprintf(a.errOut, "kartotek: web pages on http://%s, mail by %s; stop with ctrl+c\n", e.web.Addr(), e.mailWords())
+			if e.ssh != nil {
+				fmt.Fprintf(a.errOut, "kartotek: %s\n", e.sshWords())
+			}
 			return e.wait()
 		},
 	}

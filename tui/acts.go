@@ -21,6 +21,9 @@ func (sh *shell) cardActs(card func() (flows.Card, bool), given func() *flows.Gi
 			if !ok {
 				return "no card is under the cursor"
 			}
+			if act == "export" && sh.Remote {
+				return "over SSH a file comes by the command: ssh HOST export " + strconv.FormatInt(c.SubscriberID, 10) + " --format json > FILE"
+			}
 			return sh.Desk.Why(sh.Actor, act, c)
 		}, Do: func() tea.Cmd {
 			c, _ := card()

@@ -118,7 +118,7 @@ func (c *contacts) actions() []action {
 	table = append(table,
 		action{Key: "o", Label: c.otherOrder(), Why: c.whyOrder, Do: c.turnOrder},
 		action{Key: "space", Label: "mark", Why: here, Do: c.mark},
-		action{Key: "i", Label: "import", Why: c.sh.mayImport, Do: c.sh.askImport},
+		action{Key: "i", Label: "import", Why: c.sh.mayReadFile, Do: c.sh.askImport},
 		action{Key: "F", Label: "clear the filter", Quiet: c.filter == flows.Filter{}, Why: func() string {
 			if c.filter == (flows.Filter{}) {
 				return "no filter is set"

@@ -58,5 +58,6 @@ type Options struct {
 	WebURL  string             // where the web pages are; "" when nobody serves them
 	WebNote string             // a word on them: "web pages are served by another process"
 	Word    string             // what the user must know at once, "" when there is nothing: a new key file
+	Remote  bool               // the user sits at another machine: files of this one are not theirs
 	OpenURL func(string) error // opens a link in the user's browser; nil where there is none (over SSH)
 }

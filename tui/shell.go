@@ -61,7 +61,16 @@ func newShell(ctx context.Context, o Options) *shell {
 		dark: true, profile: colorprofile.TrueColor, now: time.Now, zone: time.Local,
 	}
 	sh.after = func(d time.Duration, m tea.Msg) tea.Cmd {
-		return tea.Tick(d, func(time.Time) tea.Msg { return m })
+		return func() tea.Msg {
+			timer := time.NewTimer(d)
+			defer timer.Stop()
+			select {
+			case <-timer.C:
+				return m
+			case <-ctx.Done(): // nothing is left behind by a console that ends
+				return nil
+			}
+		}
 	}
 	sh.theme = newTheme(sh.dark, sh.profile)
 	for _, r := range registry {

@@ -40,6 +40,14 @@ func (sh *shell) mayImport() string {
 	return sh.idle()
 }
 
+// mayReadFile is the reason why no file can be imported now, or "".
+func (sh *shell) mayReadFile() string {
+	if sh.Remote {
+		return "over SSH a file comes by the command: ssh HOST import - --list L < FILE"
+	}
+	return sh.mayImport()
+}
+
 // idle is the reason why nothing else that takes long can begin.
 func (sh *shell) idle() string {
 	if sh.work != nil {
