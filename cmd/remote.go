@@ -18,12 +18,14 @@ import (
 // from the files of this machine; nil where it knows none. What isn't here
 // can't be had: migrate and serve, for instance, are this machine's own.
 var overSSH = map[string]func(*cobra.Command, []string) error{
-	"find": nil, "browse": nil, "erase": nil, "unsubscribe": nil, "resubscribe": nil, "overview": nil, "audit": nil, "sample": nil,
+	"find": nil, "browse": nil, "erase": nil, "unsubscribe": nil, "resubscribe": nil, "overview": nil, "sample": nil,
+	"audit": nil, "audit verify": nil, "audit key": nil, "retention": nil, "retention run": nil,
 	"mailbox": nil, "mailbox show": nil, "lists": nil, "lists add": nil,
 	"outbox": nil, "outbox show": nil, "outbox retry": nil, "outbox hold": nil, "outbox release": nil, "outbox drop": nil,
 	"staff": nil, "staff list": nil, "staff disable": nil, "staff enable": nil, "staff role": nil, "staff keys": nil, "staff keys remove": nil,
 	"import":         fromStdin,
 	"export":         toStdout,
+	"prove":          noFile,
 	"staff add":      func(c *cobra.Command, _ []string) error { return keyItself(c.Flag("key").Value.String()) },
 	"staff keys add": func(_ *cobra.Command, args []string) error { return keyItself(args[1]) },
 }
@@ -42,6 +44,14 @@ func toStdout(c *cobra.Command, _ []string) error {
 		return usageError{errors.New("over SSH a file goes to standard output: leave --out away, and put > FILE after the ssh command")}
 	}
 	return c.Flags().Set("out", "-")
+}
+
+// noFile refuses to write one where --json prints the same.
+func noFile(c *cobra.Command, _ []string) error {
+	if c.Flag("out").Value.String() == "" {
+		return nil
+	}
+	return usageError{errors.New("over SSH a proof goes to standard output: leave --out away, and put --json > proof.json after the ssh command")}
 }
 
 // keyItself takes a key, but no path.

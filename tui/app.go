@@ -8,6 +8,8 @@ import (
 
 	tea "charm.land/bubbletea/v2"
 	"charm.land/lipgloss/v2"
+
+	"kartotek/flows"
 )
 
 // Model is the console's root: the only tea.Model. It hands messages to the
@@ -25,6 +27,9 @@ func Run(ctx context.Context, o Options, in io.Reader, out io.Writer) error {
 }
 
 func (m *Model) run(ctx context.Context, cancel context.CancelFunc, in io.Reader, out io.Writer, more ...tea.ProgramOption) error {
+	if len(m.sh.tabs) == 0 {
+		return m.sh.screenless()
+	}
 	options := append([]tea.ProgramOption{tea.WithContext(ctx), tea.WithInput(in), tea.WithOutput(out)}, more...)
 	_, err := tea.NewProgram(m, options...).Run()
 	cancel()
@@ -109,7 +114,7 @@ func (m *Model) key(msg tea.KeyPressMsg) tea.Cmd {
 func (sh *shell) everywhere() []action {
 	table := []action{
 		{Key: "U", Label: "undo unsubscribe", Quiet: sh.whyUndo() != "", Why: sh.whyUndo, Do: sh.undo},
-		{Key: "/", Label: "search", Do: sh.search},
+		{Key: "/", Label: "search", Why: func() string { return sh.Desk.Why(sh.Actor, "find", flows.Card{}) }, Do: sh.search},
 		{Key: ": ctrl+p", Label: "palette", Quiet: true, Do: sh.palette},
 		{Key: "tab", Label: "next screen", Quiet: true, Do: func() tea.Cmd { return sh.show((sh.tab + 1) % len(sh.tabs)) }},
 		{Key: "shift+tab", Label: "screen before", Quiet: true, Do: func() tea.Cmd { return sh.show((sh.tab + len(sh.tabs) - 1) % len(sh.tabs)) }},

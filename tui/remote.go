@@ -36,6 +36,9 @@ func RunOn(ctx context.Context, o Options, t Terminal) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	m := New(ctx, o)
+	if len(m.sh.tabs) == 0 {
+		return m.sh.screenless()
+	}
 	size := t.Size.bounded()
 	p := tea.NewProgram(m, tea.WithContext(ctx), tea.WithInput(t.In), tea.WithOutput(t.Out), tea.WithEnvironment(t.Environ),
 		tea.WithColorProfile(colorprofile.Env(t.Environ)), tea.WithWindowSize(size.Cols, size.Rows), tea.WithoutSignalHandler(),

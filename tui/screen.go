@@ -12,12 +12,13 @@ import (
 // takes a file and a line here.
 var registry = []struct {
 	make func(*shell) screen
+	act  string             // that a role must allow for it to show
 	when func(Options) bool // nil means always
 }{
-	{make: newContacts},
-	{make: newOutbox},
-	{make: newOverview},
-	{make: newMailbox, when: func(o Options) bool { return o.Route == "capture" }},
+	{make: newContacts, act: "browse"},
+	{make: newOutbox, act: "outbox"},
+	{make: newOverview, act: "browse"},
+	{make: newMailbox, act: "mailbox", when: func(o Options) bool { return o.Route == "capture" }},
 }
 
 // screen is one page of the console. All methods run in the loop: none blocks.

@@ -2,6 +2,7 @@ package tui
 
 import (
 	"context"
+	"fmt"
 	"strconv"
 	"time"
 
@@ -74,11 +75,16 @@ func newShell(ctx context.Context, o Options) *shell {
 	}
 	sh.theme = newTheme(sh.dark, sh.profile)
 	for _, r := range registry {
-		if r.when == nil || r.when(o) {
+		if (r.when == nil || r.when(o)) && o.Desk.Why(o.Actor, r.act, flows.Card{}) == "" {
 			sh.tabs = append(sh.tabs, tab{stack: []screen{r.make(sh)}})
 		}
 	}
 	return sh
+}
+
+// screenless is why a console can't open: none of its screens is for the role.
+func (sh *shell) screenless() error {
+	return fmt.Errorf("the console has no screen for the role %s: use the commands", sh.Actor.Role)
 }
 
 // actSlot makes a slot of its own for each act, so that none goes stale.
