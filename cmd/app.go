@@ -65,7 +65,7 @@ func (a *app) catchUp(ctx context.Context) error {
 	fmt.Fprintf(a.errOut, "The store lacks %s that this machine's journal holds, as a store does that was restored from a backup: erasing again first.\n", plural(r.Total, "erasure"))
 	bar := newBar(a.errOut)
 	done, err := flows.New(a.store, flows.Config{}).CatchUp(ctx, func(done, total int) {
-		bar.show(flows.ImportProgress{Done: int64(done), Total: int64(total), Read: int64(done)})
+		bar.count(int64(done), int64(total))
 	})
 	bar.clear()
 	if err != nil {

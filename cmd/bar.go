@@ -41,6 +41,11 @@ func (b *bar) show(p flows.ImportProgress) {
 		humanize.Comma(int64(float64(p.Read)/max(took.Seconds(), 0.001))), left)
 }
 
+// count shows how many of a number of things are done.
+func (b *bar) count(done, total int64) {
+	b.show(flows.ImportProgress{Done: done, Total: total, Read: done})
+}
+
 func (b *bar) clear() {
 	if b.w != nil && !b.last.IsZero() {
 		fmt.Fprint(b.w, "\r\x1b[K")

@@ -107,7 +107,8 @@ type deed struct {
 	problem string // why it is invalid
 	fate    string // why it is not counted; "" when it is
 	key     []byte // of the address, where it was told by that
-	id      int64  // 0 for nobody
+	address store.Address
+	id      int64 // 0 for nobody
 	kind    intake.EventKind
 	at      store.Micros
 	list    int64
@@ -229,7 +230,7 @@ func (im *activityImporter) deedOf(row *intake.Row) *deed {
 			d.problem = "no full email address"
 			break
 		}
-		d.key = im.s.store.Keys().AddressKey(address)
+		d.address, d.key = address, im.s.store.Keys().AddressKey(address)
 	}
 	return d
 }
@@ -245,10 +246,14 @@ func place(name string) string {
 // lookUp finds the cards of the addresses in a chunk.
 func (im *activityImporter) lookUp(ctx context.Context, deeds []*deed) error {
 	var keys [][]byte
+	var addresses []store.Address
 	for _, d := range deeds {
 		if d.problem == "" && d.key != nil {
-			keys = append(keys, d.key)
+			keys, addresses = append(keys, d.key), append(addresses, d.address)
 		}
+	}
+	if err := im.s.store.Rekey(ctx, addresses...); err != nil {
+		return err
 	}
 	known, err := im.s.store.Known(ctx, keys)
 	for _, d := range deeds {

@@ -162,6 +162,9 @@ func (s *Service) comeBack(ctx context.Context, tx *store.Tx, t *store.Token, to
 	if err != nil {
 		return false, ErrNotFound
 	}
+	if err := tx.Rekey(ctx, address); err != nil {
+		return false, err
+	}
 	live, err := tx.Live(ctx, tx.Keys().AddressKey(address))
 	switch {
 	case err == nil: // another link was faster: this one adds its list

@@ -82,6 +82,9 @@ func parseTarget(target string) (id int64, address store.Address, err error) {
 // tombstones of its address, or one tombstone.
 func (s *Service) generations(ctx context.Context, id int64, address store.Address) ([]int64, error) {
 	if id == 0 {
+		if err := s.store.Rekey(ctx, address); err != nil {
+			return nil, err
+		}
 		return s.store.IDsOf(ctx, s.store.Keys().AddressKey(address))
 	}
 	c, err := s.store.Contact(ctx, id)

@@ -143,6 +143,9 @@ func (s *Service) exported(ctx context.Context, a Actor, target string, given *G
 	}
 	if id == 0 {
 		given = &Given{address}
+		if err := s.store.Rekey(ctx, address); err != nil {
+			return nil, err
+		}
 		ids, err := s.store.IDsOf(ctx, s.store.Keys().AddressKey(address))
 		if err != nil {
 			return nil, err

@@ -36,6 +36,9 @@ func (s *Service) Find(ctx context.Context, a Actor, query string) (Found, error
 		if err != nil {
 			return Found{}, ErrPiece
 		}
+		if err := s.store.Rekey(ctx, number); err != nil {
+			return Found{}, err
+		}
 		if contacts, err = s.store.ByMobile(ctx, s.store.Keys().AddressKey(number)); err != nil {
 			return Found{}, err
 		}
@@ -45,6 +48,9 @@ func (s *Service) Find(ctx context.Context, a Actor, query string) (Found, error
 			return Found{}, ErrPiece
 		}
 		found.Given = &Given{address}
+		if err := s.store.Rekey(ctx, address); err != nil {
+			return Found{}, err
+		}
 		if contacts, err = s.store.ByAddress(ctx, s.store.Keys().AddressKey(address)); err != nil {
 			return Found{}, err
 		}

@@ -118,6 +118,9 @@ func openCard(tx *store.Tx, c *store.Contact) (store.Person, store.EvidenceKey, 
 // known reads who stands behind an address: the live contact, or else the
 // last tombstone, or nil.
 func known(ctx context.Context, tx *store.Tx, a store.Address) (*store.Contact, error) {
+	if err := tx.Rekey(ctx, a); err != nil {
+		return nil, err
+	}
 	c, err := tx.Newest(ctx, tx.Keys().AddressKey(a))
 	if errors.Is(err, ErrNotFound) {
 		return nil, nil

@@ -206,6 +206,9 @@ func (im *importer) readChunk() ([]*item, error) {
 // seal looks up who is known, and makes the rows of the others ready: what
 // the transaction is left with is inserting them.
 func (im *importer) seal(ctx context.Context, items []*item) error {
+	if err := im.s.rekeyItems(ctx, items); err != nil {
+		return err
+	}
 	states, err := im.s.store.Known(ctx, keysOf(items))
 	if err != nil {
 		return err
@@ -233,6 +236,17 @@ func (im *importer) seal(ctx context.Context, items []*item) error {
 		}
 	}
 	return nil
+}
+
+// rekeyItems moves addresses that are kept under an older pepper.
+func (s *Service) rekeyItems(ctx context.Context, items []*item) error {
+	var all []store.Address
+	for _, it := range items {
+		if it.problem == "" {
+			all = append(all, it.address)
+		}
+	}
+	return s.store.Rekey(ctx, all...)
 }
 
 func keysOf(items []*item) [][]byte {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"slices"
 
 	"kartotek/store"
 )
@@ -46,7 +47,8 @@ func (s *Service) eraseRestored(ctx context.Context, tx *store.Tx, e store.Journ
 	if err != nil && !sealed {
 		return err
 	}
-	if !bytes.Equal(c.AddressKey, e.AddressKey) && (sealed || !bytes.Equal(tx.Keys().AddressKey(p.Address()), e.AddressKey)) {
+	same := func(key []byte) bool { return bytes.Equal(key, e.AddressKey) }
+	if !same(c.AddressKey) && (sealed || !slices.ContainsFunc(tx.Keys().AddressKeys(p.Address()), same)) {
 		return audit(ctx, tx, Actor{Name: "clock", Role: RoleSystem, From: "erasure journal"}, store.At(s.now()), "not re-erased", c.SubscriberID, "the journal tells of another address under this SubscriberID")
 	}
 	if _, err := s.dropExports([]int64{c.SubscriberID}); err != nil {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"kartotek/flows/letters"
 	"kartotek/store"
@@ -57,7 +58,7 @@ func rightCard(ctx context.Context, tx *store.Tx, id int64, address store.Addres
 	if err != nil {
 		return err
 	}
-	if !bytes.Equal(c.AddressKey, tx.Keys().AddressKey(address)) {
+	if !slices.ContainsFunc(tx.Keys().AddressKeys(address), func(key []byte) bool { return bytes.Equal(c.AddressKey, key) }) {
 		return refuse("this is not the address of card %d: check it with the person", id)
 	}
 	return nil

@@ -28,6 +28,7 @@ const (
 	doMail        = "mail"    // set up how letters leave
 	doMailbox     = "mailbox" // read captured mail, links and all
 	doStaff       = "staff"
+	doKeys        = "keys"
 )
 
 var (
@@ -41,7 +42,7 @@ var rights = map[Role][]string{
 	Support:  supportMay,
 	Marketer: marketerMay,
 	Operator: operatorMay,
-	Owner:    append([]string{doAudit, doMail, doStaff, doRetention}, operatorMay...),
+	Owner:    append([]string{doAudit, doMail, doStaff, doRetention, doKeys}, operatorMay...),
 	Auditor:  {doAudit, doProve},
 }
 

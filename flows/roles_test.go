@@ -117,6 +117,10 @@ var reached = map[string]reach{
 	"RemoveStaffKey": {owners, func(ctx context.Context, s *Service, a Actor) error {
 		return err2(s.RemoveStaffKey(ctx, a, "none", "SHA256:"))
 	}},
+	"Keys":       {owners, func(ctx context.Context, s *Service, a Actor) error { return err2(s.Keys(ctx, a)) }},
+	"RotateKeys": {owners, func(ctx context.Context, s *Service, a Actor) error { return err2(s.RotateKeys(ctx, a, nil)) }},
+	"DestroyKey": {owners, func(ctx context.Context, s *Service, a Actor) error { return err2(s.DestroyKey(ctx, a, "none")) }},
+	"AddPepper":  {owners, func(ctx context.Context, s *Service, a Actor) error { return err2(s.AddPepper(ctx, a, nil)) }},
 
 	"Prove": {lookers + " auditor", func(ctx context.Context, s *Service, a Actor) error {
 		return err2(s.Prove(ctx, a, "nobody@example.com", nil))

@@ -196,6 +196,9 @@ func (tx *Tx) AddContacts(ctx context.Context, cs []*Contact) error {
 	rows := make([][]any, len(cs))
 	for i, c := range cs {
 		c.Version = 1
+		if err := tx.refit(c); err != nil {
+			return err
+		}
 		rows[i] = []any{
 			c.SubscriberID, c.newest(), c.AddressKey, bytesOrNull(c.MobileKey), c.Permission, c.Frozen, c.EmailMasked, c.MobileMasked,
 			nullable(c.Source), c.Rating, c.Opens, c.Clicks, c.Updates, c.SignedUpAt, c.ConfirmedAt, c.WithdrawnAt, c.DeletedAt, c.ForgetAt, c.LastSeenAt,
@@ -229,6 +232,9 @@ func (tx *Tx) countAct(c *Contact) {
 // SaveContact writes a contact back, guarded by the version that was read:
 // when somebody else was faster, the transaction starts again.
 func (tx *Tx) SaveContact(ctx context.Context, c *Contact) error {
+	if err := tx.refit(c); err != nil {
+		return err
+	}
 	err := tx.one(ctx, `UPDATE contacts SET newest = ?, mobile_key = ?, permission = ?, frozen = ?, email_masked = ?, mobile_masked = ?, source = ?, rating = ?,
  opens = ?, clicks = ?, updates = ?, signed_up_at = ?, confirmed_at = ?, withdrawn_at = ?, deleted_at = ?, forget_at = ?, last_seen_at = ?,
  predecessor = ?, successor = ?, acts = ?, score = ?, scored_at = ?, rate_at = ?, sealed = ?, version = version + 1 WHERE subscriber_id = ? AND version = ?`,

@@ -29,6 +29,10 @@ type keyFile struct {
 	Keyset  json.RawMessage   `json:"keyset"`          // Tink's JSON form of a keyset
 	Named   map[string][]byte `json:"named,omitempty"` // further secrets by their names: see Keys.Named
 
+	NextPepper string `json:"next_pepper,omitempty"` // added, and not used until every machine has it
+
+	Times map[string]keyTimes `json:"sealing_keys,omitempty"` // of the keyset's keys, by their ids in hex
+
 	others map[string]json.RawMessage // what this version doesn't know
 }
 
@@ -72,7 +76,7 @@ func (f *keyFile) parse(data []byte) error {
 	if err := json.Unmarshal(data, (*plain)(f)); err != nil {
 		return err
 	}
-	for _, known := range []string{"read_me", "created", "peppers", "keyset", "named"} {
+	for _, known := range []string{"read_me", "created", "peppers", "keyset", "named", "sealing_keys", "next_pepper"} {
 		delete(f.others, known)
 	}
 	return nil

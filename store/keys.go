@@ -13,6 +13,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/tink-crypto/tink-go/v2/aead"
 	"github.com/tink-crypto/tink-go/v2/keyset"
@@ -29,16 +30,23 @@ type Keys struct {
 	path string
 	mu   sync.Mutex // held while the file is read again
 	now  atomic.Pointer[secrets]
-	log  *ledger.Key // set by Open
+
+	looked atomic.Int64 // when the file was last looked at, in nanoseconds
+	log    *ledger.Key  // set by Open
 }
 
 // secrets are a key file as it was read once.
 type secrets struct {
-	info   os.FileInfo
-	pepper []byte
-	handle *keyset.Handle
-	aead   tink.AEAD
-	named  map[string][]byte
+	info    os.FileInfo
+	peppers [][]byte // the oldest first
+	handle  *keyset.Handle
+	aead    tink.AEAD
+	named   map[string][]byte
+
+	nextPepper bool // there is one that isn't used yet
+
+	created time.Time
+	times   map[string]keyTimes // of the keyset's keys
 }
 
 // LoadKeys reads a key file. It refuses one that others can read.
@@ -58,9 +66,11 @@ func readSecrets(path string) (*secrets, error) {
 		return nil, err
 	}
 	bad := fmt.Errorf("the key file %s is damaged: restore your copy of it", path)
-	pepper, err := hex.DecodeString(f.Peppers[0])
-	if err != nil || len(pepper) != 32 {
-		return nil, bad
+	peppers := make([][]byte, len(f.Peppers))
+	for i, text := range f.Peppers {
+		if peppers[i], err = hex.DecodeString(text); err != nil || len(peppers[i]) != 32 {
+			return nil, bad
+		}
 	}
 	handle, err := f.handle()
 	if err != nil {
@@ -70,7 +80,7 @@ func readSecrets(path string) (*secrets, error) {
 	if err != nil {
 		return nil, bad
 	}
-	return &secrets{info: info, pepper: pepper, handle: handle, aead: sealer, named: f.Named}, nil
+	return &secrets{info: info, peppers: peppers, nextPepper: f.NextPepper != "", handle: handle, aead: sealer, named: f.Named, created: f.Created, times: f.Times}, nil
 }
 
 // loadOrCreate loads the key file. Where there is none it makes one, unless
@@ -192,11 +202,26 @@ func (k *Keys) reload() error {
 	if err != nil {
 		return err
 	}
-	if !slices.Equal(now.pepper, old.pepper) {
+	if !slices.Equal(now.peppers[0], old.peppers[0]) {
 		return fmt.Errorf("the key file %s was replaced by another store's while this one was open", k.path)
 	}
 	k.now.Store(now)
 	return nil
+}
+
+// lookEvery is how long a process may go on with a key that another one on
+// this machine has retired.
+const lookEvery = 200 * time.Millisecond
+
+// fresh looks now and then whether the key file has changed.
+func (k *Keys) fresh() (*secrets, error) {
+	last, now := k.looked.Load(), time.Now().UnixNano()
+	if now-last >= int64(lookEvery) && k.looked.CompareAndSwap(last, now) {
+		if err := k.reload(); err != nil {
+			return nil, err
+		}
+	}
+	return k.now.Load(), nil
 }
 
 // keyIDOf is the id of the key that a value is sealed with: Tink writes a 1 and
@@ -232,21 +257,30 @@ func (k *Keys) decrypt(sealed, place []byte) ([]byte, error) {
 }
 
 // AddressKey is the keyed hash that an address or number is found by.
-func (k *Keys) AddressKey(a Address) []byte { return k.mac(a.canonical) }
+func (k *Keys) AddressKey(a Address) []byte { return k.underNewest(a.canonical) }
 
 // LimitKey is the keyed hash under which an address's mails are counted: not
 // the address key, so that the two can't be joined.
-func (k *Keys) LimitKey(a Address) []byte { return k.mac("limit\x00" + a.canonical) }
+func (k *Keys) LimitKey(a Address) []byte { return k.underNewest("limit\x00" + a.canonical) }
 
-func (k *Keys) mac(s string) []byte {
-	h := hmac.New(sha256.New, k.now.Load().pepper)
+func (k *Keys) underNewest(s string) []byte {
+	peppers := k.now.Load().peppers
+	return macUnder(peppers[len(peppers)-1], s)
+}
+
+// mac is the keyed hash of what belongs to the store itself, under its first
+// pepper: that stays.
+func (k *Keys) mac(s string) []byte { return macUnder(k.now.Load().peppers[0], s) }
+
+func macUnder(pepper []byte, s string) []byte {
+	h := hmac.New(sha256.New, pepper)
 	h.Write([]byte(s))
 	return h.Sum(nil)
 }
 
 // fileKey is the key of the encrypted database file.
 func (k *Keys) fileKey() ([]byte, error) {
-	return hkdf.Key(sha256.New, k.now.Load().pepper, nil, "kartotek database file", 32)
+	return hkdf.Key(sha256.New, k.now.Load().peppers[0], nil, "kartotek database file", 32)
 }
 
 // checkValue tells the key file of a store from others', without telling

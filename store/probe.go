@@ -17,10 +17,10 @@ func (s *Store) checkProbe(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if _, err := s.keys.openProbe(probe); err != nil {
-		return fmt.Errorf("the key file %s holds this store's pepper, but not the key that its data is sealed with: restore your newest copy of it, or copy it from the machine that changed it; nothing was changed", s.keys.path)
+	if _, err := s.raw.keys.openProbe(probe); err != nil {
+		return fmt.Errorf("the key file %s holds this store's pepper, but not the key that its data is sealed with: restore your newest copy of it, or copy it from the machine that rotated its keys; nothing was changed", s.keys.path)
 	}
-	return nil
+	return s.agree(ctx)
 }
 
 // settingOr reads a setting of the store's own, and keeps one that fresh makes

@@ -41,7 +41,11 @@ func (k *Keys) seal(kind string, id int64, v any) ([]byte, error) {
 }
 
 func (k *Keys) sealBytes(kind string, id int64, plain []byte) ([]byte, error) {
-	sealed, err := k.now.Load().aead.Encrypt(plain, place(kind, id))
+	now, err := k.fresh()
+	if err != nil {
+		return nil, err
+	}
+	sealed, err := now.aead.Encrypt(plain, place(kind, id))
 	if err != nil {
 		return nil, fmt.Errorf("sealing: %w", err)
 	}
@@ -72,25 +76,39 @@ func (k *Keys) openBytes(kind string, id int64, sealed []byte) ([]byte, error) {
 // opens a tombstone's evidence: somebody has to know the address.
 type EvidenceKey struct {
 	gcm     cipher.AEAD
+	older   []cipher.AEAD // under the peppers before: they open what was sealed then
 	address Address
 }
 
-// EvidenceKey derives the key: HKDF-SHA-256 (RFC 5869) over the pepper with
-// the canonical address as its info.
+// EvidenceKey derives the key: HKDF-SHA-256 (RFC 5869) over the newest pepper,
+// with the canonical address as its info, and those over the older ones.
 func (k *Keys) EvidenceKey(a Address) (EvidenceKey, error) {
-	key, err := hkdf.Key(sha256.New, k.now.Load().pepper, nil, "evidence\x00"+a.canonical, 32)
+	peppers := k.now.Load().peppers
+	out := EvidenceKey{address: a}
+	for i := len(peppers) - 1; i >= 0; i-- {
+		gcm, err := evidenceCipher(peppers[i], a)
+		if err != nil {
+			return EvidenceKey{}, fmt.Errorf("deriving an evidence key: %w", err)
+		}
+		if out.gcm == nil {
+			out.gcm = gcm
+		} else {
+			out.older = append(out.older, gcm)
+		}
+	}
+	return out, nil
+}
+
+func evidenceCipher(pepper []byte, a Address) (cipher.AEAD, error) {
+	key, err := hkdf.Key(sha256.New, pepper, nil, "evidence\x00"+a.canonical, 32)
 	if err != nil {
-		return EvidenceKey{}, fmt.Errorf("deriving an evidence key: %w", err)
+		return nil, err
 	}
 	block, err := aes.NewCipher(key)
 	if err != nil {
-		return EvidenceKey{}, fmt.Errorf("deriving an evidence key: %w", err)
+		return nil, err
 	}
-	gcm, err := cipher.NewGCMWithRandomNonce(block)
-	if err != nil {
-		return EvidenceKey{}, fmt.Errorf("deriving an evidence key: %w", err)
-	}
-	return EvidenceKey{gcm, a}, nil
+	return cipher.NewGCMWithRandomNonce(block)
 }
 
 // evidencePlace binds an act to its card, order, kind and time.
@@ -113,6 +131,9 @@ func (k EvidenceKey) seal(e *Evidence) ([]byte, error) {
 // Open fills e.Act and e.Salt; ErrSealed when the evidence is another address's.
 func (k EvidenceKey) Open(e *Evidence) error {
 	plain, err := k.gcm.Open(nil, nil, e.Sealed, evidencePlace(e))
+	for i := 0; err != nil && i < len(k.older); i++ {
+		plain, err = k.older[i].Open(nil, nil, e.Sealed, evidencePlace(e))
+	}
 	if err != nil || len(plain) < len(e.Salt) {
 		return ErrSealed
 	}

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -46,6 +47,7 @@ type Store struct {
 	engine  engine
 	journal *journal
 	now     func() time.Time
+	agreed  atomic.Int64 // when the keys were last compared with the store's
 }
 
 // SetClock replaces the time of day, which tells under which day a change is
@@ -167,6 +169,9 @@ func (s *Store) InTx(ctx context.Context, fn func(*Tx) error) error {
 // attempt runs fn in one write transaction, and last as its end, just before
 // it is kept.
 func (s *Store) attempt(ctx context.Context, fn, last func(*Tx) error) error {
+	if err := s.fence(ctx); err != nil {
+		return err
+	}
 	return s.engine.inTx(ctx, func(q queries) error {
 		q.keys = s.raw.keys
 		tx := &Tx{queries: q, engine: s.engine, journal: s.journal, deltas: map[string]int64{}, day: DayOf(s.now())}
