@@ -36,6 +36,9 @@ func (s *Service) Prove(ctx context.Context, a Actor, target string, given *Give
 	if err != nil {
 		return nil, notFound(err, target)
 	}
+	if err := s.store.Rekey(ctx, address); err != nil {
+		return nil, err
+	}
 	contacts, err := s.store.ByAddress(ctx, s.store.Keys().AddressKey(address))
 	if err == nil && len(contacts) == 0 {
 		err = ErrNotFound

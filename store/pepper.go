@@ -195,23 +195,35 @@ func (tx *Tx) rekeyCard(ctx context.Context, c *Contact) (int64, error) {
 func (tx *Tx) Rekey(ctx context.Context, a Address) error {
 	keys, limits := tx.keys.AddressKeys(a), tx.keys.underAll("limit\x00"+a.canonical)
 	for i := 1; i < len(keys); i++ {
-		for _, move := range []struct {
-			query    string
-			to, from []byte
-		}{
-			{`UPDATE contacts SET address_key = ?, version = version + 1 WHERE address_key = ?`, keys[0], keys[i]},
-			{`UPDATE contacts SET mobile_key = ?, version = version + 1 WHERE mobile_key = ?`, keys[0], keys[i]},
-			{`UPDATE mailbox SET address_key = ? WHERE address_key = ?`, keys[0], keys[i]},
-			{`UPDATE limits SET limit_key = ? WHERE limit_key = ?`, limits[0], limits[i]},
-		} {
+		for _, k := range keyedColumns {
+			from := keys
+			if k.limit {
+				from = limits
+			}
 			// What is there under both was given to a process that did not know the
-			// newest pepper yet: it stays findable, by the older key.
-			if _, err := tx.exec(ctx, move.query, move.to, move.from); err != nil && !errors.Is(err, ErrTaken) {
+			// newest pepper yet: it stays under the older key.
+			if _, err := tx.exec(ctx, `UPDATE `+k.table+` SET `+k.column+` = ?`+k.also+` WHERE `+k.column+` = ?`, from[0], from[i]); err != nil && !errors.Is(err, ErrTaken) {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// keyedColumn holds keyed hashes of addresses or numbers.
+type keyedColumn struct {
+	table, column, also string
+	limit               bool // hashed as limits are
+}
+
+// keyedColumns are all of them but those of the erasure journal, which keeps
+// what it was told: whoever compares with it tries every pepper.
+var keyedColumns = []keyedColumn{
+	{table: "contacts", column: "address_key", also: ", version = version + 1"},
+	{table: "contacts", column: "mobile_key", also: ", version = version + 1"},
+	{table: "mailbox", column: "address_key"},
+	{table: "returned", column: "address_key"},
+	{table: "limits", column: "limit_key", limit: true},
 }
 
 // Rekey is Tx.Rekey for what only reads: it writes nothing where there is
