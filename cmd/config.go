@@ -45,6 +45,7 @@ type settings struct {
 	Company   string
 	From      letters.Sender
 	Proxies   []netip.Prefix
+	Metrics   []netip.Prefix // who besides this machine sees the numbers
 	Delivery  mailSettings
 
 	CheckpointCommand string // is run with each checkpoint of the log
@@ -57,7 +58,7 @@ var settingNames = map[string]bool{
 	"store": true, "keys": true, "json": true, "as": true, "web": true, "ssh": true, "public-url": true,
 	"mail": true, "company": true, "from": true, "from-name": true, "trusted-proxies": true,
 	"mail-helo": true, "mail-resolver": true, "mail-tls-required": true, "mail-limits": true,
-	"bounce": true, "bounce-domain": true,
+	"bounce": true, "bounce-domain": true, "metrics": true,
 	"checkpoint-command": true, "checkpoint-url": true, "proof-key": true,
 }
 
@@ -85,22 +86,33 @@ func (a *app) configure(flags *pflag.FlagSet) error {
 		From:              letters.Sender{Name: k.String("from-name"), Address: k.String("from")},
 		CheckpointCommand: k.String("checkpoint-command"), CheckpointURL: k.String("checkpoint-url"), ProofKey: k.String("proof-key"),
 	}
-	proxies := k.Strings("trusted-proxies")
-	if len(proxies) == 0 { // the environment has one text
-		proxies = strings.FieldsFunc(k.String("trusted-proxies"), func(r rune) bool { return r == ',' || r == ' ' })
-	}
-	for _, p := range proxies {
-		prefix, err := netip.ParsePrefix(p)
-		if err != nil {
-			return usageError{fmt.Errorf("trusted-proxies takes networks such as 10.0.0.0/8, not %q", p)}
-		}
-		a.set.Proxies = append(a.set.Proxies, prefix)
-	}
 	var err error
+	if a.set.Proxies, err = networks(k, "trusted-proxies"); err != nil {
+		return err
+	}
+	if a.set.Metrics, err = networks(k, "metrics"); err != nil {
+		return err
+	}
 	if a.set.Delivery, err = readMailSettings(k); err != nil {
 		return err
 	}
 	return a.set.defaults()
+}
+
+// networks reads a setting that takes any number of them.
+func networks(k *koanf.Koanf, name string) (out []netip.Prefix, err error) {
+	given := k.Strings(name)
+	if len(given) == 0 { // the environment has one text
+		given = strings.FieldsFunc(k.String(name), func(r rune) bool { return r == ',' || r == ' ' })
+	}
+	for _, p := range given {
+		prefix, err := netip.ParsePrefix(p)
+		if err != nil {
+			return nil, usageError{fmt.Errorf("%s takes networks such as 10.0.0.0/8, not %q", name, p)}
+		}
+		out = append(out, prefix)
+	}
+	return out, nil
 }
 
 func loadFile(k *koanf.Koanf, flags *pflag.FlagSet) error {

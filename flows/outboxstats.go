@@ -109,6 +109,43 @@ func (s *Service) outboxStats(ctx context.Context) (OutboxStats, error) {
 	return o, err
 }
 
+// MailTotals are numbers of the sending of mail that name nobody, for a
+// monitoring system: it asks without a role.
+type MailTotals struct {
+	Letters   map[string]int64 // due, sending, deferred, held
+	Verdicts  map[string]int64 // delivered, deferred (attempts), refused, returned, since the store was made
+	Alarms    map[string]int64
+	OldestDue time.Duration // how long the oldest has waited for its first attempt
+}
+
+// MailTotals reads them, out of maintained counters.
+func (s *Service) MailTotals(ctx context.Context) (MailTotals, error) {
+	o, err := s.outboxStats(ctx)
+	if err != nil {
+		return MailTotals{}, err
+	}
+	today := store.DayOf(s.now())
+	h, err := s.store.History(ctx, today, today)
+	if err != nil {
+		return MailTotals{}, err
+	}
+	m := MailTotals{
+		Letters: map[string]int64{"due": o.Due, "sending": o.Sending, "deferred": o.Deferred, "held": o.Held},
+		Verdicts: map[string]int64{
+			"delivered": h.At(store.CountDelivered, today), "deferred": h.At(store.CountDeferred, today),
+			"refused": h.At(store.CountRefused, today), "returned": h.At(store.CountReturned, today),
+		},
+		Alarms: map[string]int64{AlarmPolicy: 0, AlarmWaiting: 0},
+	}
+	for _, a := range o.Alarms {
+		m.Alarms[a.Kind] = a.Count
+	}
+	if o.Oldest != nil {
+		m.OldestDue = max(0, s.now().Sub(*o.Oldest))
+	}
+	return m, nil
+}
+
 // ClearAlarms removes the alarms that were raised until a time: staff have seen
 // them. Those that are still true come again.
 func (s *Service) ClearAlarms(ctx context.Context, a Actor, upTo time.Time) (n int64, err error) {

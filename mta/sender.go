@@ -47,6 +47,7 @@ type Sender struct {
 	slots   int // for letters of any kind
 	spare   int // more, for urgent ones
 	lease   time.Duration
+	observe func(Letter, Verdict, time.Duration)
 	poll    time.Duration
 	grace   time.Duration
 	wake    chan struct{}
@@ -73,11 +74,18 @@ func WithLease(d time.Duration) Option { return func(s *Sender) { s.lease = d } 
 // WithSigning signs every letter before it leaves, each attempt anew. A letter that can't be signed is deferred.
 func WithSigning(signers Signers) Option { return func(s *Sender) { s.sign = signers.sign } }
 
+// WithObserver tells of every attempt: the letter, what came of it, and how long it took until it was marked. It must
+// return soon, and is called by several goroutines at once.
+func WithObserver(observe func(Letter, Verdict, time.Duration)) Option {
+	return func(s *Sender) { s.observe = observe }
+}
+
 // NewSender makes a sender of the letters in s through r, which stays the caller's to close once
 // [Sender.Run] has returned.
 func NewSender(s Spool, r Route, opts ...Option) *Sender {
 	sender := &Sender{
 		spool: s, route: r, log: slog.Default(), owner: rand.Text(), lease: lease, poll: defaultPoll, grace: grace,
+		observe: func(Letter, Verdict, time.Duration) {},
 		sign:    func(l Letter) (Letter, error) { return l, nil },
 		signing: make(chan struct{}, runtime.GOMAXPROCS(0)), wake: make(chan struct{}, 1),
 	}
@@ -226,10 +234,12 @@ func (s *Sender) carry(ctx context.Context, l Letter) {
 	try, cancel := context.WithTimeout(ctx, attempt)
 	defer cancel()
 	var digest [sha256.Size]byte
+	begun := time.Now()
 	mark := func(v Verdict) {
 		v = s.schedule(l, v)
 		v.Digest = digest
 		s.mark(ctx, l.ID, v)
+		s.observe(l, v, time.Since(begun))
 		s.log.Info("letter tried", "letter", l.ID, "attempt", l.Attempts, "state", string(v.State),
 			"code", v.Code, "enhanced", v.Enhanced, "tls", v.TLS)
 	}

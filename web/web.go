@@ -48,6 +48,10 @@ type Options struct {
 	// TrustedProxies are the networks of proxies whose X-Forwarded-For is
 	// believed. Without any, the connection's own address is the client's.
 	TrustedProxies []netip.Prefix
+	// Metrics are numbers for a monitoring system; nil for none. This machine and
+	// the networks in MetricsFor see them under /metrics.
+	Metrics    http.Handler
+	MetricsFor []netip.Prefix
 	// Log gets one line per request and the faults; nil drops them.
 	Log *slog.Logger
 }
@@ -90,6 +94,9 @@ func Handler(o Options) http.Handler {
 	mux.Handle("/confirm/{token}", s.only(methods{http.MethodGet: s.lookConfirm, http.MethodPost: s.confirm}))
 	mux.Handle("/unsubscribe/{token}", s.only(methods{http.MethodGet: s.lookUnsubscribe, http.MethodPost: s.unsubscribe}))
 	mux.Handle("/signup/{slug}", s.only(methods{http.MethodGet: s.form, http.MethodPost: s.signUp}))
+	if o.Metrics != nil {
+		mux.Handle("/metrics", s.only(methods{http.MethodGet: s.metrics(o.Metrics, o.MetricsFor)}))
+	}
 	mux.Handle("/", http.HandlerFunc(s.notFound))
 	return s.guard(mux)
 }
