@@ -201,15 +201,22 @@ func (b BrowseQuery) narrow(c *conditions, along walk) {
 }
 
 // place begins where the page begins, and keeps to the time of last activity.
+// On each side there is one bound at most: of two, SQLite might begin at the
+// wrong one and walk all the way to the place.
 func (b BrowseQuery) place(c *conditions, of string) {
-	if b.SeenFrom != 0 {
+	if b.SeenFrom != 0 && (!b.Backwards || b.FromEnd) {
 		c.add(of+"last_seen_at >= ?", b.SeenFrom)
 	}
-	if b.SeenBefore != 0 {
+	if b.SeenBefore != 0 && (b.Backwards || b.FromEnd) {
 		c.add(of+"last_seen_at < ?", b.SeenBefore)
 	}
-	if b.FromEnd {
+	switch {
+	case b.FromEnd:
 		return
+	case b.Backwards && b.From.LastSeen < int64(b.SeenFrom):
+		b.From = Place{int64(b.SeenFrom), -1}
+	case !b.Backwards && b.SeenBefore != 0 && b.From.LastSeen >= int64(b.SeenBefore):
+		b.From = Place{int64(b.SeenBefore) - 1, 1<<63 - 1}
 	}
 	cond, args := of+"last_seen_at <= ? AND ("+of+"last_seen_at < ? OR "+of+"subscriber_id < ?)", []any{b.From.LastSeen, b.From.LastSeen, b.From.ID}
 	if b.ByID {

@@ -74,6 +74,8 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		if sh.slip.until.Equal(msg.until) {
 			sh.slip = slip{}
 		}
+	case restMsg:
+		msg.p.rested(msg)
 	case tickMsg:
 		return m, sh.tick(msg)
 	case tea.KeyPressMsg:

@@ -15,7 +15,7 @@ func newCardGrid(sh *shell) *grid[flows.Card] {
 		{title: "Permission", rank: 0, min: 14, want: 14, cell: cellPermission},
 		{title: "Lists", rank: 2, min: 8, want: 34, rest: true, cell: func(k ink, c *flows.Card) (string, lipgloss.Style) { return clean(c.ListNames()), k.text }},
 		{title: "Source", rank: 3, min: 8, want: 16, cell: func(k ink, c *flows.Card) (string, lipgloss.Style) { return text(c.Source), k.dim }},
-		{title: "Rating", rank: 4, min: 7, want: 7, cell: func(k ink, c *flows.Card) (string, lipgloss.Style) { return text(c.Rating), k.text }},
+		{title: "Rating", rank: 4, min: 7, want: 7, cell: func(k ink, c *flows.Card) (string, lipgloss.Style) { return text(c.Rating), k.dim }},
 		{title: "Mobile", rank: 6, min: 12, want: 14, cell: func(k ink, c *flows.Card) (string, lipgloss.Style) { return text(c.MobileMasked), k.dim }},
 		{title: "Signed up", rank: 5, min: 11, want: 11, cell: cellSignedUp},
 		{title: "Active", rank: 1, min: 7, want: 7, right: true, cell: cellActive},

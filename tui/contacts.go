@@ -192,8 +192,11 @@ func (c *contacts) click(x, y int) tea.Cmd {
 		return c.openCard()
 	}
 	c.win.cur = i
-	return c.prefetch()
+	return tea.Batch(c.prefetch(), c.side.moved())
 }
+
+// beside tells whether the preview is on show.
+func (c *contacts) beside() bool { return c.wide > 0 && c.sh.w >= previewFrom }
 
 // nothing says why there are no rows.
 func (c *contacts) nothing() string {

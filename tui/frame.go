@@ -149,7 +149,7 @@ func (sh *shell) statusLine() string {
 	case sh.line.lost:
 		left = t.bad.Render("✗ ") + t.dim.Render(fit("the store does not answer; trying again "+ago(sh.line.until, sh.now())+" (^r: now)", room-2))
 	}
-	return " " + left + spaces(sh.w-2-lipgloss.Width(left)-ansi.StringWidth(place)) + t.dim.Render(place) + " "
+	return " " + left + spaces(sh.w-2-lipgloss.Width(left)-ansi.StringWidth(place)) + place + " "
 }
 
 // helpLine is what the keys do here and now. What is off stands in brackets;

@@ -58,7 +58,7 @@ const keptRows = 2000
 // newGrid makes a grid whose first column is the rows' number.
 func newGrid[T any](sh *shell, title string, id func(*T) int64, columns []column[T]) *grid[T] {
 	first := column[T]{title: title, right: true, cell: func(k ink, row *T) (string, lipgloss.Style) {
-		return strconv.FormatInt(id(row), 10), k.dim
+		return strconv.FormatInt(id(row), 10), k.text
 	}}
 	return &grid[T]{sh: sh, id: id, all: append([]column[T]{first}, columns...), digits: 4, rows: map[int64]string{}}
 }
@@ -179,7 +179,12 @@ func (g *grid[T]) share(room int) {
 
 func (g *grid[T]) isMarked(r *T) bool { return g.marked != nil && g.marked(g.id(r)) }
 
-// line writes one row, on the cursor's ground when it is the current one.
+// line writes one row; the current one has a mark, and its number on the
+// cursor's ground. Each step writes these few cells anew, on two rows, and
+// lets the terminal scroll the rest: were the whole row on that ground, holding
+// a key would cost several times as much, which is felt over SSH. The gap after
+// a cell is in its style: what stands side by side in one style goes to the
+// terminal in one piece.
 func (g *grid[T]) line(current, marked bool, cell func(column[T]) (string, lipgloss.Style)) string {
 	under := func(s lipgloss.Style) lipgloss.Style { return s }
 	if current {
@@ -196,24 +201,22 @@ func (g *grid[T]) line(current, marked bool, cell func(column[T]) (string, lipgl
 	default:
 		b.WriteString("  ")
 	}
-	gap := under(g.ink.text).Render(spaces(g.gap))
-	used := 2
 	for i, c := range g.cols {
-		if i > 0 {
-			b.WriteString(gap)
-			used += g.gap
-		}
 		s, style := cell(c)
 		if c.right {
 			s = fitRight(s, g.widths[i])
 		} else {
 			s = fit(s, g.widths[i])
 		}
-		b.WriteString(under(style).Render(s))
-		used += g.widths[i]
-	}
-	if used < g.width {
-		b.WriteString(under(g.ink.text).Render(spaces(g.width - used)))
+		gap := ""
+		if i < len(g.cols)-1 {
+			gap = spaces(g.gap)
+		}
+		if current && i == 0 {
+			b.WriteString(under(g.ink.accentBold).Render(s) + gap)
+		} else {
+			b.WriteString(style.Render(s + gap))
+		}
 	}
 	return b.String()
 }

@@ -43,6 +43,7 @@ func startWith(t *testing.T, o Options, d *fakeDesk, w, h int) *console {
 	c := &console{t: t, m: New(context.Background(), o), desk: d, w: w, h: h}
 	c.m.sh.now = func() time.Time { return today }
 	c.m.sh.zone = time.UTC
+	c.m.sh.rest = 0 // the clock stands still
 	c.m.sh.after = func(_ time.Duration, m tea.Msg) tea.Cmd {
 		c.wait = append(c.wait, m)
 		return nil

@@ -109,8 +109,11 @@ func (c *contacts) refused(err error) tea.Cmd {
 
 func (c *contacts) step(n int) tea.Cmd {
 	c.win.cur += n
+	if c.beside() && (n == 1 || n == -1) {
+		c.win.leap(c.rows, n)
+	}
 	c.win.clamp(c.rows)
-	return c.prefetch()
+	return tea.Batch(c.prefetch(), c.side.moved())
 }
 
 // prefetch asks for the next page well before the cursor is at an end.

@@ -4,6 +4,8 @@ import (
 	"strconv"
 	"time"
 
+	tea "charm.land/bubbletea/v2"
+
 	"kartotek/flows"
 )
 
@@ -16,6 +18,39 @@ type preview struct {
 	theme *theme
 	at    time.Time
 	lines []string
+
+	steps  int       // counts steps of the cursor
+	last   time.Time // when the last one was
+	moving bool      // steps follow fast: it rests until they end
+}
+
+// restAfter is how long the cursor rests before the preview follows it.
+const restAfter = 150 * time.Millisecond
+
+// restMsg ends the rest of the preview, unless there was a step since.
+type restMsg struct {
+	p     *preview
+	steps int
+}
+
+// moved is told of every step. The first one after a while shows at once; those
+// that follow fast, as when a key is held down, show when they have ended: the
+// eye follows the rows then, and the preview would be most of what is drawn.
+func (p *preview) moved() tea.Cmd {
+	now := p.sh.now()
+	p.moving = now.Sub(p.last) < p.sh.rest
+	p.last = now
+	p.steps++
+	if !p.moving {
+		return nil
+	}
+	return p.sh.after(p.sh.rest, restMsg{p, p.steps})
+}
+
+func (p *preview) rested(m restMsg) {
+	if p.steps == m.steps {
+		p.moving = false
+	}
 }
 
 func (p *preview) forget() { p.lines = nil }
@@ -26,6 +61,9 @@ func (p *preview) draw(c flows.Card, ok bool, w, h int) []string {
 		return nil
 	}
 	now := p.sh.now()
+	if p.moving && p.lines != nil && p.w == w && p.theme == t {
+		return p.lines[:min(h, len(p.lines))]
+	}
 	if p.lines == nil || p.id != c.SubscriberID || p.w != w || p.theme != t || now.Sub(p.at) >= time.Minute {
 		p.id, p.w, p.theme, p.at = c.SubscriberID, w, t, now
 		p.lines = p.build(c, view{sh: p.sh, w: w + 4, now: now})

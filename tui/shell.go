@@ -43,6 +43,7 @@ type shell struct {
 	tab      int
 
 	w, h  int
+	rest  time.Duration // before the preview follows a cursor that moves fast
 	now   func() time.Time
 	zone  *time.Location
 	after func(time.Duration, tea.Msg) tea.Cmd // a message later on
@@ -59,7 +60,7 @@ type (
 func newShell(ctx context.Context, o Options) *shell {
 	sh := &shell{
 		Options: o, ctx: ctx, calls: &calls{}, acts: newBox(), own: newBox(),
-		dark: true, profile: colorprofile.TrueColor, now: time.Now, zone: time.Local,
+		dark: true, profile: colorprofile.TrueColor, now: time.Now, zone: time.Local, rest: restAfter,
 	}
 	sh.after = func(d time.Duration, m tea.Msg) tea.Cmd {
 		return func() tea.Msg {

@@ -66,6 +66,19 @@ func (w *window) clamp(rows int) {
 	w.top = max(lo, min(w.top, hi-rows+1))
 }
 
+// leap moves the rows on show by two thirds when a step of n leads out of them.
+// Beside the preview the terminal can't scroll them by itself, so that every
+// move of theirs writes them all.
+func (w *window) leap(rows, n int) {
+	switch {
+	case w.cur >= w.top && w.cur < w.top+rows:
+	case n > 0:
+		w.top = w.cur - rows/3
+	default:
+		w.top = w.cur - rows + 1 + rows/3
+	}
+}
+
 // reset starts anew with one page; its first row is the start-th of all.
 func (w *window) reset(page flows.Cards, start int64) {
 	*w = window{pages: []flows.Cards{page}, start: start}
