@@ -49,11 +49,20 @@ func (s *Service) VerifyAudit(ctx context.Context, a Actor, progress func(Import
 	if err := s.allow(ctx, a, doAudit); err != nil {
 		return Verification{}, err
 	}
-	if progress == nil {
-		progress = func(ImportProgress) {}
-	}
 	if err := s.Seal(ctx); err != nil && !errors.Is(err, errLogChanged) { // where it was changed is found below
 		return Verification{}, err
+	}
+	res, err := s.verifyLog(ctx, progress)
+	if err != nil {
+		return res, err
+	}
+	return res, s.keepVerification(ctx, a, res)
+}
+
+// verifyLog walks the log as far as it is signed.
+func (s *Service) verifyLog(ctx context.Context, progress func(ImportProgress)) (Verification, error) {
+	if progress == nil {
+		progress = func(ImportProgress) {}
 	}
 	v := &verifier{s: s.store, seed: maphash.MakeSeed(), progress: progress, first: map[int64]span{}, batches: map[int64][]*Problem{}, missing: map[int64]*absent{}}
 	v.res.At = s.now().UTC().Truncate(time.Second)
@@ -66,7 +75,7 @@ func (s *Service) VerifyAudit(ctx context.Context, a Actor, progress func(Import
 		}
 	}
 	v.conclude()
-	return v.res, s.keepVerification(ctx, a, v.res)
+	return v.res, nil
 }
 
 // keepVerification notes how the walk ended: for the next who looks, and in the audit.
@@ -237,19 +246,20 @@ func (v *verifier) walk(ctx context.Context) error {
 	tiles := &tileCheck{v: v, ctx: ctx, hashes: map[int][]tlog.Hash{}}
 	var tree ledger.Frontier
 	v.compare(&tree) // of nothing
-	next := int64(0)
+	next, last := int64(0), int64(-1) // last is where the last batch began
 	for next < v.size {
 		places, err := v.s.PlacedFrom(ctx, next, 500)
 		if err != nil {
 			return err
 		}
-		if len(places) == 0 || places[len(places)-1].First < next {
+		if len(places) == 0 || places[len(places)-1].First <= last {
 			break
 		}
 		for _, p := range places {
-			if p.First+p.N <= next && p.First < next { // told before
+			if p.First <= last { // read before
 				continue
 			}
+			last = p.First
 			if err := v.walkBatch(ctx, &tree, p, next, tiles); err != nil {
 				return err
 			}
