@@ -245,7 +245,7 @@ func (v *verifier) walk(ctx context.Context) error {
 	v.size = head.Size
 	tiles := &tileCheck{v: v, ctx: ctx, hashes: map[int][]tlog.Hash{}}
 	var tree ledger.Frontier
-	v.compare(&tree) // of nothing
+	v.compare(&tree)                  // of nothing
 	next, last := int64(0), int64(-1) // last is where the last batch began
 	for next < v.size {
 		places, err := v.s.PlacedFrom(ctx, next, 500)
