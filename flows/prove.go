@@ -1,6 +1,7 @@
 package flows
 
 import (
+	"bytes"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -78,7 +79,7 @@ func (s *Service) addressFor(ctx context.Context, target string, given *Given) (
 		return address, err
 	}
 	if given != nil {
-		if slices.Equal(s.store.Keys().AddressKey(given.address), c.AddressKey) {
+		if slices.ContainsFunc(s.store.Keys().AddressKeys(given.address), func(key []byte) bool { return bytes.Equal(c.AddressKey, key) }) {
 			return given.address, nil
 		}
 		return address, refuse("this is not the address of card %d: check it with the person", id)
