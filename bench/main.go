@@ -39,6 +39,8 @@ type bench struct {
 	engine    string // that is measured now
 	server    *mariadb.Server
 	databases []string // gone after the run
+
+	postfixTook postfixTimes // the same for all engines
 }
 
 // parts are what can be measured, in the order in which it is: imports come
@@ -54,6 +56,7 @@ var parts = []struct {
 	{"browse", (*bench).browse, false},
 	{"start", (*bench).starts, true},
 	{"wait", (*bench).waits, true},
+	{"mail", (*bench).mail, false},
 }
 
 // measure runs the parts wanted on an engine.

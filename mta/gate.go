@@ -28,14 +28,15 @@ const (
 	// One of them may be about a single letter: greylisting says 4.7.x.
 	manySlow = 3
 	// soonest and latest bound when a postponed letter comes back.
-	soonest, latest = time.Second, time.Hour
+	soonest, latest = time.Second, 5 * time.Minute
 )
 
 // gate lets letters through to one destination: a few at once, then more with every round that goes well, one at a time
 // and after a rest when the destination says that it is too much (RFC 5321 section 4.5.4.1).
 type gate struct {
-	limits Limits
-	minute *rate.Limiter // nil for no bound
+	limits  Limits
+	minute  *rate.Limiter // nil for no bound
+	patient bool          // lets any number wait: there is no other destination that they would be in the way of
 
 	mu     sync.Mutex
 	users  int       // who know of this gate; guarded by gates.mu
@@ -90,7 +91,7 @@ func (g *gate) enter(ctx context.Context, urgent bool) (ticket, error) {
 	case now.Before(g.rest):
 		defer g.mu.Unlock()
 		return ticket{back: g.later(g.rest), resting: true}, nil
-	case !urgent && g.inside >= g.width && len(g.queue[kind]) >= patientRounds*g.width:
+	case !urgent && !g.patient && g.inside >= g.width && len(g.queue[kind]) >= patientRounds*g.width:
 		defer g.mu.Unlock()
 		return ticket{back: g.later(now)}, nil
 	case g.minute != nil && !g.minute.AllowN(now, 1):
@@ -130,9 +131,10 @@ func (g *gate) give(kind int, w *waiter) {
 }
 
 // later is when a letter may come back that can't go through before from: those that are postponed come back one by
-// one, at the pace at which letters go through.
+// one, at the pace at which letters may go through when all goes well, and none so late that the gate would stand idle
+// for long when they go faster.
 func (g *gate) later(from time.Time) time.Time {
-	pace := g.took / time.Duration(g.width)
+	pace := g.took / time.Duration(g.limits.Connections)
 	if l := g.limits.PerMinute; l > 0 {
 		pace = max(pace, time.Minute/time.Duration(l))
 	}

@@ -97,9 +97,9 @@ func relayServer(rawURL string) (*server, error) {
 	if d.implicit || d.user != "" {
 		d.level = tlsRequired
 	}
-	return &server{
-		pool: pool{door: d, host: addr, perConn: ofRelay.PerConnection}, gate: newGate(ofRelay, firstToRelay),
-	}, nil
+	g := newGate(ofRelay, firstToRelay)
+	g.patient = true
+	return &server{pool: pool{door: d, host: addr, perConn: ofRelay.PerConnection}, gate: g}, nil
 }
 
 func relayHost(name string) (string, error) {

@@ -213,6 +213,18 @@ func (p *Postfix) Stop() error {
 	return errors.Join(err, os.RemoveAll(p.dir))
 }
 
+// Release lets a Postfix go on that was started with defer_transports set, and kept all letters for that.
+func (p *Postfix) Release(ctx context.Context) error {
+	for _, c := range []*exec.Cmd{
+		p.command(ctx, "postconf", "-e", "defer_transports="), p.command(ctx, "postfix", "reload"), p.command(ctx, "postqueue", "-f"),
+	} {
+		if out, err := c.CombinedOutput(); err != nil {
+			return fmt.Errorf("letting Postfix go on: %w: %s", err, out)
+		}
+	}
+	return nil
+}
+
 // Log is what Postfix has logged so far.
 func (p *Postfix) Log() string {
 	b, err := os.ReadFile(p.path("log"))

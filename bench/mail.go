@@ -1,0 +1,178 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"kartotek/flows"
+	"kartotek/mta"
+	"kartotek/store"
+)
+
+// mail compares the outbox with Postfix's queue, both durable, both on the way to smtp-sink.
+func (b *bench) mail(ctx context.Context) error {
+	n := max(b.n/50, 100)
+	base, err := b.postfix(ctx, n)
+	if err != nil {
+		return err
+	}
+	least := map[string]float64{sqlite: 10, mariaDB: 4}[b.engine]
+	b.tell("sending %d letters out of the outbox", n)
+	end, err := b.letters(ctx, n, false)
+	if err != nil {
+		return err
+	}
+	b.rate(fmt.Sprintf("%d letters, end to end, against Postfix", n), n, end, base.end, least)
+	drain, err := b.letters(ctx, n, true)
+	if err != nil {
+		return err
+	}
+	b.rate("  a full queue", n, drain, base.drain, 8)
+	return nil
+}
+
+// rate adds a line of two rates, of which ours has to be so many times the other.
+func (b *bench) rate(what string, n int, ours, base time.Duration, least float64) {
+	ratio := float64(base) / float64(ours)
+	b.add(row{
+		what: what, ours: perSecond(n, ours), baseline: perSecond(n, base), ratio: fmt.Sprintf("%.2fx", ratio),
+		target: fmt.Sprintf(">= %.1fx", least), verdict: verdict(ratio >= least),
+	})
+}
+
+func perSecond(n int, d time.Duration) string { return fmt.Sprintf("%.0f /s", float64(n)/d.Seconds()) }
+
+// letters is how long n letters take, from the first put into the outbox until the last has been marked as delivered; or
+// from a full outbox.
+func (b *bench) letters(ctx context.Context, n int, queued bool) (took time.Duration, err error) {
+	p, err := b.fresh(ctx, fmt.Sprint("mail-", queued))
+	if err != nil {
+		return 0, err
+	}
+	if err := b.importInto(ctx, p, n); err != nil {
+		return 0, err
+	}
+	s, desk, err := openStore(ctx, p)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, s.Close(), b.drop(ctx, p)) }()
+	out, err := startSink()
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, out.stop()) }()
+	route, err := mta.NewRelay("smtp://" + out.addr)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, route.Close()) }()
+	if queued {
+		if err := putAll(ctx, s, n); err != nil {
+			return 0, err
+		}
+	}
+	began := time.Now()
+	stop, sender := sending(desk, route)
+	defer func() { err = errors.Join(err, stop()) }()
+	if !queued {
+		if err := putEach(ctx, s, n, sender.Wake); err != nil {
+			return 0, err
+		}
+	}
+	err = untilMarked(ctx, s)
+	return time.Since(began), err
+}
+
+// sending runs a sender until stop is called.
+func sending(desk *flows.Service, route mta.Route) (stop func() error, s *mta.Sender) {
+	s = mta.NewSender(desk.Spool(), route, mta.WithLogger(slog.New(slog.DiscardHandler)))
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx) }()
+	return func() error {
+		cancel()
+		return <-done
+	}, s
+}
+
+// untilMarked returns when no letter is on its way any more.
+func untilMarked(ctx context.Context, s *store.Store) error {
+	for {
+		c, err := s.Counters(ctx)
+		if err != nil || c.OpenLetters() == 0 {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+}
+
+var letterText = []byte("From: News <news@example.com>\r\nTo: marie@example.dk\r\nSubject: Please confirm\r\nMessage-ID: <1@example.com>\r\n\r\n" +
+	strings.Repeat("Thirty bytes of an honest line\r\n", (letterBytes-110)/32))
+
+// letter is one for the contact of a number.
+func letter(id int64, state store.LetterState) (store.Letter, store.Envelope) {
+	now := store.At(time.Now())
+	return store.Letter{SubscriberID: id, ListID: 1, Kind: "sign-up", ToMasked: "mar**@example.dk", State: state, DueAt: now, CreatedAt: now},
+		store.Envelope{From: "news@example.com", To: "marie@example.dk", MessageID: "1@example.com", Data: letterText}
+}
+
+// putEach puts letters into the outbox from several goroutines, a transaction each, as flows do.
+func putEach(ctx context.Context, s *store.Store, n int, put func()) error {
+	g, ctx := errgroup.WithContext(ctx)
+	ids := make(chan int64)
+	g.Go(func() error {
+		defer close(ids)
+		for id := range int64(n) {
+			select {
+			case ids <- id + 1:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		return nil
+	})
+	for range sourceConns {
+		g.Go(func() error {
+			for id := range ids {
+				if err := s.InTx(ctx, func(tx *store.Tx) error {
+					l, e := letter(id, store.LetterDue)
+					return tx.Enqueue(ctx, &l, e)
+				}); err != nil {
+					return err
+				}
+				put()
+			}
+			return nil
+		})
+	}
+	return g.Wait()
+}
+
+// putAll puts them there in large transactions.
+func putAll(ctx context.Context, s *store.Store, n int) error {
+	for first := 0; first < n; first += importChunk {
+		if err := s.InTx(ctx, func(tx *store.Tx) error {
+			for id := first; id < min(n, first+importChunk); id++ {
+				l, e := letter(int64(id)+1, store.LetterDue)
+				if err := tx.Enqueue(ctx, &l, e); err != nil {
+					return err
+				}
+			}
+			return nil
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
