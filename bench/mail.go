@@ -15,26 +15,46 @@ import (
 	"kartotek/store"
 )
 
-// mail compares the outbox with Postfix's queue, both durable, both on the way to smtp-sink.
+// mail compares the outbox with Postfix's queue, both durable, both on the way to smtp-sink; and where the sink is far away,
+// with go-smtp's client, which has no queue at all.
 func (b *bench) mail(ctx context.Context) error {
 	n := max(b.n/50, 100)
 	base, err := b.postfix(ctx, n)
 	if err != nil {
 		return err
 	}
-	least := map[string]float64{sqlite: 10, mariaDB: 4}[b.engine]
-	b.tell("sending %d letters out of the outbox", n)
-	end, err := b.letters(ctx, n, false)
+	far, err := b.byGoSMTP(ctx, n/4)
 	if err != nil {
 		return err
 	}
-	b.rate(fmt.Sprintf("%d letters, end to end, against Postfix", n), n, end, base.end, least)
-	drain, err := b.letters(ctx, n, true)
-	if err != nil {
-		return err
+	for _, m := range []struct {
+		what string
+		n    int
+		way  mailWay
+		base time.Duration
+		want float64
+	}{
+		{"letters, end to end, against Postfix", n, mailWay{}, base.end, map[string]float64{sqlite: 10, mariaDB: 4}[b.engine]},
+		{"letters, a full queue, against Postfix", n, mailWay{queued: true}, base.drain, 8},
+		{"letters, 20 ms away, against go-smtp without a queue", n / 4, mailWay{queued: true, round: roundTrip}, far, 1.8},
+	} {
+		b.tell("sending %d letters out of the outbox", m.n)
+		took, err := b.letters(ctx, m.n, m.way)
+		if err != nil {
+			return err
+		}
+		b.rate(fmt.Sprint(m.n, " ", m.what), m.n, took, m.base, m.want)
 	}
-	b.rate("  a full queue", n, drain, base.drain, 8)
 	return nil
+}
+
+// roundTrip is that of a server far away.
+const roundTrip = 20 * time.Millisecond
+
+// mailWay is how letters are sent.
+type mailWay struct {
+	queued bool          // all wait before the first is sent
+	round  time.Duration // to the sink and back
 }
 
 // rate adds a line of two rates, of which ours has to be so many times the other.
@@ -50,8 +70,8 @@ func perSecond(n int, d time.Duration) string { return fmt.Sprintf("%.0f /s", fl
 
 // letters is how long n letters take, from the first put into the outbox until the last has been marked as delivered; or
 // from a full outbox.
-func (b *bench) letters(ctx context.Context, n int, queued bool) (took time.Duration, err error) {
-	p, err := b.fresh(ctx, fmt.Sprint("mail-", queued))
+func (b *bench) letters(ctx context.Context, n int, way mailWay) (took time.Duration, err error) {
+	p, err := b.fresh(ctx, fmt.Sprint("mail-", way.queued, way.round))
 	if err != nil {
 		return 0, err
 	}
@@ -63,17 +83,17 @@ func (b *bench) letters(ctx context.Context, n int, queued bool) (took time.Dura
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, s.Close(), b.drop(ctx, p)) }()
-	out, err := startSink()
+	addr, end, err := startFarSink(way.round)
 	if err != nil {
 		return 0, err
 	}
-	defer func() { err = errors.Join(err, out.stop()) }()
-	route, err := mta.NewRelay("smtp://" + out.addr)
+	defer func() { err = errors.Join(err, end()) }()
+	route, err := mta.NewRelay("smtp://" + addr)
 	if err != nil {
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, route.Close()) }()
-	if queued {
+	if way.queued {
 		if err := putAll(ctx, s, n); err != nil {
 			return 0, err
 		}
@@ -81,7 +101,7 @@ func (b *bench) letters(ctx context.Context, n int, queued bool) (took time.Dura
 	began := time.Now()
 	stop, sender := sending(desk, route)
 	defer func() { err = errors.Join(err, stop()) }()
-	if !queued {
+	if !way.queued {
 		if err := putEach(ctx, s, n, sender.Wake); err != nil {
 			return 0, err
 		}

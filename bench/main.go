@@ -24,6 +24,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"kartotek/store/mariadb"
 )
@@ -40,7 +41,9 @@ type bench struct {
 	server    *mariadb.Server
 	databases []string // gone after the run
 
-	postfixTook postfixTimes // the same for all engines
+	// The same for all engines.
+	postfixTook postfixTimes
+	goSMTPTook  time.Duration
 }
 
 // parts are what can be measured, in the order in which it is: imports come

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,9 @@ import (
 	"os/exec"
 	"sync"
 	"time"
+
+	"github.com/emersion/go-smtp"
+	"golang.org/x/sync/errgroup"
 )
 
 // sink is Postfix's smtp-sink: it takes letters and throws them away.
@@ -57,6 +61,55 @@ func (s *sink) stop() error {
 	_ = s.cmd.Process.Kill() // an error means that it has ended
 	<-s.done
 	return nil
+}
+
+// startFarSink starts one that is reached and answers in a round trip of that time.
+func startFarSink(round time.Duration) (addr string, stop func() error, err error) {
+	s, err := startSink()
+	if err != nil {
+		return "", nil, err
+	}
+	if round == 0 {
+		return s.addr, s.stop, nil
+	}
+	d, err := delay(s.addr, round/2)
+	if err != nil {
+		return "", nil, errors.Join(err, s.stop())
+	}
+	return d.Addr().String(), func() error { return errors.Join(s.stop(), d.stop()) }, nil
+}
+
+// byGoSMTP is how long go-smtp's client takes for n letters that are in memory, over as many connections as the relay
+// has at most.
+func (b *bench) byGoSMTP(ctx context.Context, n int) (took time.Duration, err error) {
+	if b.goSMTPTook > 0 {
+		return b.goSMTPTook, nil
+	}
+	addr, end, err := startFarSink(roundTrip)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, end()) }()
+	const conns = 48
+	began := time.Now()
+	var g errgroup.Group
+	for i := range conns {
+		g.Go(func() error {
+			c, err := smtp.Dial(addr)
+			if err != nil {
+				return err
+			}
+			for range (n + i) / conns {
+				if err := c.SendMail("news@example.com", []string{"marie@example.dk"}, bytes.NewReader(letterText)); err != nil || ctx.Err() != nil {
+					return errors.Join(err, ctx.Err(), c.Close())
+				}
+			}
+			return c.Quit()
+		})
+	}
+	err = g.Wait()
+	b.goSMTPTook = time.Since(began)
+	return b.goSMTPTook, err
 }
 
 // delayed is a way to addr on which everything takes so long in each direction, however much of it is under way.
