@@ -18,10 +18,10 @@ func (a *app) mail() *cobra.Command {
 		Short: "Set up what mail that leaves this machine needs",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return usageError{errors.New("say what: kartotek mail dkim, or mail allow")}
+			return usageError{errors.New("say what: kartotek mail dkim, mail check, or mail allow")}
 		},
 	}
-	c.AddCommand(a.mailDKIM(), a.mailAllow())
+	c.AddCommand(a.mailDKIM(), a.mailCheck(), a.mailAllow())
 	return c
 }
 

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/emersion/go-smtp"
+	"github.com/foxcpp/go-mockdns"
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
@@ -167,4 +168,17 @@ func bounce(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	ts.Check(c.Reset())
 	ts.Check(c.SendMail("", []string{sender}, strings.NewReader(report)))
+}
+
+// nameserver: starts one that knows a little of brev.example; $NAMESERVER is where.
+func nameserver(ts *testscript.TestScript, neg bool, args []string) {
+	need(ts, neg, len(args) == 0, "nameserver")
+	srv, err := mockdns.NewServerWithLogger(map[string]mockdns.Zone{
+		"brev.example.":        {MX: []net.MX{{Host: "mx.brev.example.", Pref: 10}}},
+		"mx.brev.example.":     {A: []string{"192.0.2.9"}},
+		"_dmarc.brev.example.": {TXT: []string{"v=DMARC1; p=reject"}},
+	}, log.New(io.Discard, "", 0), false)
+	ts.Check(err)
+	ts.Setenv("NAMESERVER", srv.LocalAddr().String())
+	ts.Defer(func() { srv.Close() })
 }

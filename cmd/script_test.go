@@ -70,7 +70,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "json": jsonValue, "keys": jsonKeys, "let": let, "plain": plain, "encode": encode, "xlsx": workbook,
 			"state": state, "bytes": bytesOf, "get": get, "sshready": sshReady, "tinydisk": tinyDisk, "mode": mode, "spoil": spoil, "newer": newer, "unescape": unescape, "say": say,
-			"receiver": receiver, "received": received, "verified": verified, "port": port, "awaitport": awaitPort, "bounce": bounce,
+			"receiver": receiver, "nameserver": nameserver, "received": received, "verified": verified, "port": port, "awaitport": awaitPort, "bounce": bounce,
 		},
 	})
 }
