@@ -58,6 +58,7 @@ var parts = []struct {
 	{"find", (*bench).find, false},
 	{"browse", (*bench).browse, false},
 	{"start", (*bench).starts, true},
+	{"keys", (*bench).keys, true},
 	{"wait", (*bench).waits, true},
 	{"mail", (*bench).mail, false},
 }

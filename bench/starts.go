@@ -25,19 +25,19 @@ func (b *bench) starts(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	console, empty := filepath.Join(b.tmp, "kartotek"), filepath.Join(b.tmp, "emptytea")
-	for path, pkg := range map[string]string{console: "kartotek", empty: "kartotek/bench/emptytea"} {
-		build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", path, pkg)
-		build.Env, build.Stderr = append(os.Environ(), "CGO_ENABLED=0"), b.log
-		if err := build.Run(); err != nil {
-			return fmt.Errorf("building %s: %w", pkg, err)
-		}
-	}
-	b.tell("starting the console")
-	args := []string{"--store", large.URL, "--keys", large.Keys, "--config", filepath.Join(b.tmp, "config.toml"), "--web", "127.0.0.1:0", "--public-url", "http://127.0.0.1:8425"}
-	if err := os.WriteFile(filepath.Join(b.tmp, "config.toml"), nil, 0o600); err != nil {
+	console, err := b.build(ctx, "kartotek")
+	if err != nil {
 		return err
 	}
+	empty, err := b.build(ctx, "kartotek/bench/emptytea")
+	if err != nil {
+		return err
+	}
+	args, err := b.consoleOn(large)
+	if err != nil {
+		return err
+	}
+	b.tell("starting the console")
 	const runs = 20
 	var ours, theirs times
 	for i := range runs + 2 {
@@ -57,6 +57,25 @@ func (b *bench) starts(ctx context.Context) error {
 	slices.Sort(theirs)
 	b.atMost("from exec to the first painted frame", ours.median(), theirs.median(), 3)
 	return nil
+}
+
+// build builds a program of ours, and returns where it is.
+func (b *bench) build(ctx context.Context, pkg string) (string, error) {
+	path := filepath.Join(b.tmp, filepath.Base(pkg))
+	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", path, pkg)
+	build.Env, build.Stderr = append(os.Environ(), "CGO_ENABLED=0"), b.log
+	if err := build.Run(); err != nil {
+		return "", fmt.Errorf("building %s: %w", pkg, err)
+	}
+	return path, nil
+}
+
+// consoleOn is the command line of the console on a store, away from the
+// user's own configuration.
+func (b *bench) consoleOn(p place) ([]string, error) {
+	config := filepath.Join(b.tmp, "config.toml")
+	return []string{"--store", p.URL, "--keys", p.Keys, "--config", config, "--web", "127.0.0.1:0", "--public-url", "http://127.0.0.1:8425"},
+		os.WriteFile(config, nil, 0o600)
 }
 
 // firstFrame runs a program in a terminal until it has painted, and ends it.

@@ -26,11 +26,15 @@ func Run(ctx context.Context, o Options, in io.Reader, out io.Writer) error {
 	return New(ctx, o).run(ctx, cancel, in, out)
 }
 
+// framesPerSecond is how often what has changed is drawn: at the usual 60 a key
+// press might wait 17 ms for its frame.
+const framesPerSecond = 120
+
 func (m *Model) run(ctx context.Context, cancel context.CancelFunc, in io.Reader, out io.Writer, more ...tea.ProgramOption) error {
 	if len(m.sh.tabs) == 0 {
 		return m.sh.screenless()
 	}
-	options := append([]tea.ProgramOption{tea.WithContext(ctx), tea.WithInput(in), tea.WithOutput(out)}, more...)
+	options := append([]tea.ProgramOption{tea.WithContext(ctx), tea.WithInput(in), tea.WithOutput(out), tea.WithFPS(framesPerSecond)}, more...)
 	_, err := tea.NewProgram(m, options...).Run()
 	cancel()
 	m.sh.calls.close()
