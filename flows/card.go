@@ -46,7 +46,7 @@ func (s *Service) Open(ctx context.Context, a Actor, id int64, given *Given) (De
 		return Details{}, err
 	}
 	fillIPs(&d.Card, d.Timeline)
-	return d, nil
+	return d, s.lookedInto(ctx, a, id)
 }
 
 func position(p store.Person) string {

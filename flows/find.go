@@ -12,12 +12,24 @@ import (
 )
 
 // Find searches a full address, a number in international form, or a
-// SubscriberID: exactly that one. A piece of an address finds nothing.
+// SubscriberID: exactly that one. A piece of an address finds nothing. The
+// audit says who searched, and whom they found, before they see it.
 func (s *Service) Find(ctx context.Context, a Actor, query string) (Found, error) {
 	if err := s.allow(ctx, a, doFind); err != nil {
 		return Found{}, err
 	}
-	query = strings.TrimSpace(query)
+	f, err := s.find(ctx, strings.TrimSpace(query))
+	if err != nil {
+		return Found{}, err
+	}
+	var id int64
+	if len(f.Cards) > 0 {
+		id = f.Cards[0].SubscriberID
+	}
+	return f, s.looked(ctx, a, "search", id)
+}
+
+func (s *Service) find(ctx context.Context, query string) (Found, error) {
 	var found Found
 	var contacts []*store.Contact
 	id, err := strconv.ParseInt(query, 10, 64)

@@ -47,6 +47,8 @@ type Service struct {
 	wake  func() // tells the mail sender that a letter is due
 	slips slips  // what can be undone
 
+	looks *looks // what staff looked at, on its way into the audit
+
 	sealTurn sync.Mutex // held while the log is sealed
 	sealer   string     // this process among those that may
 	sealed   bool       // the newest checkpoint was kept outside the database
@@ -64,7 +66,7 @@ func New(s *store.Store, cfg Config) *Service {
 	if cfg.Checkpoints == "" {
 		cfg.Checkpoints = filepath.Join(s.Dir("checkpoints"), "checkpoints")
 	}
-	svc := &Service{sealer: sealerName(), store: s, cfg: cfg, now: time.Now, log: slog.New(slog.DiscardHandler), wake: func() {}}
+	svc := &Service{sealer: sealerName(), looks: newLooks(), store: s, cfg: cfg, now: time.Now, log: slog.New(slog.DiscardHandler), wake: func() {}}
 	s.SetClock(func() time.Time { return svc.now() }) // acts and their counts fall on one day
 	s.OnRedo(svc.eraseRestored)
 	return svc

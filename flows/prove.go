@@ -40,6 +40,9 @@ func (s *Service) Prove(ctx context.Context, a Actor, target string, given *Give
 	if err := s.store.Rekey(ctx, address); err != nil {
 		return nil, err
 	}
+	if err := s.store.Rekey(ctx, address); err != nil {
+		return nil, err
+	}
 	contacts, err := s.store.ByAddress(ctx, s.store.Keys().AddressKey(address))
 	if err == nil && len(contacts) == 0 {
 		err = ErrNotFound

@@ -54,8 +54,8 @@ func TestUndo(t *testing.T) {
 			if acts[n-1].Kind != store.Restoration || acts[n-1].At != store.At(d.time) {
 				t.Errorf("the last evidence is %s", acts[n-1].Kind)
 			}
-			rows, err := d.Audit(ctx, anna, AuditFilter{}, 0, 2)
-			if d.must(err); rows[0].Act != "undo unsubscribe" || rows[1].Act != "unsubscribe" {
+			rows, err := d.Audit(ctx, anna, AuditFilter{SubscriberID: before.SubscriberID}, 0, 3)
+			if d.must(err); rows[1].Act != "undo unsubscribe" || rows[2].Act != "unsubscribe" {
 				t.Errorf("the audit says %+v", rows)
 			}
 			if since, err := d.Overview(ctx, anna); err != nil || since.Days[len(since.Days)-1].Resubscribed != history.Days[len(history.Days)-1].Resubscribed {

@@ -44,7 +44,7 @@ func (k Kind) String() string { return kindNames[k] }
 var recordNames = map[Kind]string{
 	SignedUp: "sign_up", Confirmation: "confirm", Erasure: "erase", LetterSent: "confirmation_mail",
 	Withdrawal: "unsubscribe", Resubscription: "resubscribe", Addition: "import",
-	Freezing: "freeze", Unfreezing: "unfreeze", Correction: "correct",
+	Freezing: "freeze", Unfreezing: "unfreeze", Correction: "correct", Restoration: "undo_unsubscribe", MailReturned: "mail_returned",
 }
 
 // RecordName is what the kind is called in records.

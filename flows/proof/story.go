@@ -25,6 +25,7 @@ func clock(at string) string {
 var titles = map[string]string{
 	"sign_up": "signed up", "confirm": "confirmed by a click", "erase": "erased", "confirmation_mail": "the confirmation mail was handed over",
 	"unsubscribe": "unsubscribed", "resubscribe": "asked to come back", "import": "imported", "freeze": "frozen", "unfreeze": "unfrozen", "correct": "a field was corrected",
+	"undo_unsubscribe": "the unsubscribing was taken back at once", "mail_returned": "a mail came back",
 }
 
 func title(r Record) string {
