@@ -43,10 +43,10 @@ func printActivity(w io.Writer, r flows.ActivityResult) {
 }
 
 // noneOf refuses flags that go with something else.
-func noneOf(c *cobra.Command, names ...string) error {
+func noneOf(c *cobra.Command, with string, names ...string) error {
 	for _, name := range names {
 		if c.Flags().Changed(name) {
-			return usageError{fmt.Errorf("--%s does not go with --activity", name)}
+			return usageError{fmt.Errorf("--%s does not go with %s", name, with)}
 		}
 	}
 	return nil

@@ -30,7 +30,7 @@ func (a *app) importing() *cobra.Command {
 			}
 			defer func() { err = errors.Join(err, done()) }()
 			if activity {
-				if err := noneOf(cmd, "list", "confirmed", "pending", "dry-run"); err != nil {
+				if err := noneOf(cmd, "--activity", "list", "confirmed", "pending", "dry-run"); err != nil {
 					return err
 				}
 				return a.importActivity(cmd.Context(), path, columns)

@@ -23,6 +23,7 @@ var overSSH = map[string]func(*cobra.Command, []string) error{
 	"mailbox": nil, "mailbox show": nil, "lists": nil, "lists add": nil,
 	"outbox": nil, "outbox show": nil, "outbox retry": nil, "outbox hold": nil, "outbox release": nil, "outbox drop": nil,
 	"staff": nil, "staff list": nil, "staff disable": nil, "staff enable": nil, "staff role": nil, "staff keys": nil, "staff keys remove": nil,
+	"requests": nil, "requests list": nil, "requests show": nil, "requests add": nil, "requests close": nil, "requests approve": nil, "requests reject": nil, "requests fetch": nil,
 	"import":         fromStdin,
 	"export":         toStdout,
 	"prove":          noFile,
@@ -42,6 +43,9 @@ func fromStdin(_ *cobra.Command, args []string) error {
 func toStdout(c *cobra.Command, _ []string) error {
 	if out := c.Flag("out").Value.String(); out != "" && out != "-" {
 		return usageError{errors.New("over SSH a file goes to standard output: leave --out away, and put > FILE after the ssh command")}
+	}
+	if c.Flags().Changed("list") || c.Flags().Changed("all") {
+		return nil // asks only
 	}
 	return c.Flags().Set("out", "-")
 }

@@ -53,6 +53,9 @@ func (s *Service) Erase(ctx context.Context, a Actor, target, reason string) (Er
 	if err != nil {
 		return Erased{}, err
 	}
+	if err := s.dropBulk(context.WithoutCancel(ctx), append(ids, done.SubscriberID)); err != nil {
+		return Erased{}, err
+	}
 	done.Files = files + more
 	wiped, err := s.store.Wipe(context.WithoutCancel(ctx), wipePatience)
 	if err != nil { // the person is erased all the same: only the log is not wiped
@@ -161,13 +164,19 @@ func (s *Service) eraseAgain(ctx context.Context, tx *store.Tx, a Actor, c *stor
 }
 
 // purge removes what lies beside the cards of an address: links, letters in
-// every state, captured mail.
+// every state, captured mail, words in requests, bulk exports.
 func (s *Service) purge(ctx context.Context, tx *store.Tx, addressKey []byte) error {
 	ids, err := tx.IDsOf(ctx, addressKey)
 	if err != nil {
 		return err
 	}
 	for _, id := range ids {
+		if err := tx.ClearRequests(ctx, id); err != nil {
+			return err
+		}
+		if err := tx.DropExportsWith(ctx, id, store.At(s.now())); err != nil {
+			return err
+		}
 		if err := tx.DropTokens(ctx, id, 0); err != nil {
 			return err
 		}

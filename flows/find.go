@@ -175,7 +175,7 @@ func (s *Service) card(ctx context.Context, id int64) (Card, error) {
 // Counts reads the maintained counters.
 func (s *Service) Counts(ctx context.Context) (Counts, error) {
 	c, err := s.store.Counters(ctx)
-	return Counts{ByPermission: c.ByPermission, BySource: c.BySource, ByRating: byWord(c.ByRating), Due: c.OpenLetters()}, err
+	return Counts{ByPermission: c.ByPermission, BySource: c.BySource, ByRating: byWord(c.ByRating), Due: c.OpenLetters(), Requests: c.OpenRequests}, err
 }
 
 func byWord(ratings map[store.Rating]int64) map[string]int64 {

@@ -68,6 +68,9 @@ func (s *Service) Tick(ctx context.Context) error {
 	if err := s.sweepExports(ctx); err != nil {
 		return err
 	}
+	if err := s.sweepBulk(ctx); err != nil {
+		return err
+	}
 	if err := s.store.Sweep(ctx); err != nil {
 		return err
 	}

@@ -28,13 +28,15 @@ const (
 	doMail        = "mail"    // set up how letters leave
 	doMailbox     = "mailbox" // read captured mail, links and all
 	doStaff       = "staff"
+	doRequests    = "requests"
+	doApprove     = "approve" // let a bulk export be made
 	doKeys        = "keys"
 )
 
 var (
 	supportMay  = []string{doBrowse, doFind, doOutbox, doProve}
 	marketerMay = append([]string{doUnsubscribe, doResubscribe, doImport, doLists, doLetters}, supportMay...)
-	operatorMay = append([]string{doExport, doErase, doFreeze, doCorrect, doMailbox}, marketerMay...)
+	operatorMay = append([]string{doExport, doErase, doFreeze, doCorrect, doMailbox, doRequests}, marketerMay...)
 )
 
 // rights say what each role may do.
@@ -42,7 +44,7 @@ var rights = map[Role][]string{
 	Support:  supportMay,
 	Marketer: marketerMay,
 	Operator: operatorMay,
-	Owner:    append([]string{doAudit, doMail, doStaff, doRetention, doKeys}, operatorMay...),
+	Owner:    append([]string{doAudit, doMail, doStaff, doApprove, doRetention, doKeys}, operatorMay...),
 	Auditor:  {doAudit, doProve},
 }
 

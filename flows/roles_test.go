@@ -100,6 +100,24 @@ var reached = map[string]reach{
 	"Mailbox": {operators, func(ctx context.Context, s *Service, a Actor) error { return err2(s.Mailbox(ctx, a, 1)) }},
 	"Mail":    {operators, func(ctx context.Context, s *Service, a Actor) error { return err2(s.Mail(ctx, a, nobody)) }},
 
+	"Requests": {operators, func(ctx context.Context, s *Service, a Actor) error {
+		return err2(s.Requests(ctx, a, "", 0, 1))
+	}},
+	"Request": {operators, func(ctx context.Context, s *Service, a Actor) error { return err2(s.Request(ctx, a, nobody)) }},
+	"AddRequest": {operators, func(ctx context.Context, s *Service, a Actor) error {
+		return err2(s.AddRequest(ctx, a, NewRequest{Kind: KindErase, SubscriberID: nobody}))
+	}},
+	"CloseRequest": {operators, func(ctx context.Context, s *Service, a Actor) error {
+		return err2(s.CloseRequest(ctx, a, nobody, false, ""))
+	}},
+	"AskExport": {operators, func(ctx context.Context, s *Service, a Actor) error {
+		return err2(s.AskExport(ctx, a, BulkWish{All: true, Reason: "yearly copy"}))
+	}},
+	"FetchExport": {operators, func(ctx context.Context, s *Service, a Actor) error {
+		return s.FetchExport(ctx, a, nobody, io.Discard)
+	}},
+	"Approve": {owners, func(ctx context.Context, s *Service, a Actor) error { return err2(s.Approve(ctx, a, nobody, nil)) }},
+	"Reject":  {owners, func(ctx context.Context, s *Service, a Actor) error { return err2(s.Reject(ctx, a, nobody, "")) }},
 	"MakeSigningKeys": {owners, func(ctx context.Context, s *Service, a Actor) error {
 		return err2(s.MakeSigningKeys(ctx, a, "", false, func(string) ([]SigningKey, error) { return nil, io.EOF }))
 	}},

@@ -219,6 +219,7 @@ type Counts struct {
 	BySource     map[string]int64
 	ByRating     map[string]int64 // by the words of Ratings
 	Due          int64            // letters waiting to be sent
+	Requests     int64            // requests that wait for an answer
 }
 
 // Contacts counts the cards that browsing shows, tombstones included.

@@ -16,6 +16,7 @@ type Counters struct {
 	ByRating     map[Rating]int64
 	ByList       map[int64]map[string]int64
 	Letters      map[string]int64 // by the word of their state: due, sending, deferred, held
+	OpenRequests int64            // that wait for an answer
 }
 
 func (tx *Tx) add(name string, n int64) { tx.deltas[name] += n }
@@ -101,6 +102,8 @@ func (q queries) Counters(ctx context.Context) (Counters, error) {
 			c.ByList[id][status] = n
 		case "outbox":
 			c.Letters[rest] = n
+		case "requests":
+			c.OpenRequests = n
 		}
 		return nil
 	}, `SELECT name, SUM(n) FROM counters GROUP BY name`)

@@ -183,6 +183,47 @@ CREATE TABLE IF NOT EXISTS staff_keys (
 
 CREATE INDEX staff_keys_staff ON staff_keys (staff_id);
 
+CREATE TABLE IF NOT EXISTS requests (
+  request_id {{id}},
+  kind VARCHAR(16) NOT NULL,
+  state SMALLINT NOT NULL,
+  subscriber_id BIGINT NOT NULL DEFAULT 0,
+  received_at BIGINT NOT NULL,
+  due_at BIGINT NOT NULL,
+  closed_at BIGINT NOT NULL DEFAULT 0,
+  made_by VARCHAR(64) NOT NULL,
+  closed_by VARCHAR(64) NOT NULL DEFAULT '',
+  note VARCHAR(1000) NOT NULL DEFAULT '',
+  answer VARCHAR(1000) NOT NULL DEFAULT '',
+  version BIGINT NOT NULL
+);
+
+CREATE INDEX requests_due ON requests (state, due_at, request_id);
+
+CREATE INDEX requests_contact ON requests (subscriber_id);
+
+CREATE TABLE IF NOT EXISTS exports (
+  request_id {{id}},
+  staff_id BIGINT NOT NULL,
+  os_user VARCHAR(64) NOT NULL,
+  list_id BIGINT NOT NULL,
+  recipients TEXT NOT NULL,
+  file VARCHAR(64) NOT NULL DEFAULT '',
+  machine VARCHAR(255) NOT NULL DEFAULT '',
+  run BIGINT NOT NULL DEFAULT 0,
+  contacts BIGINT NOT NULL DEFAULT 0,
+  expires_at BIGINT NOT NULL DEFAULT 0,
+  gone_at BIGINT NOT NULL DEFAULT 0
+);
+
+CREATE TABLE IF NOT EXISTS export_members (
+  subscriber_id BIGINT NOT NULL,
+  request_id BIGINT NOT NULL,
+  PRIMARY KEY (subscriber_id, request_id)
+) {{clustered}};
+
+CREATE INDEX export_members_request ON export_members (request_id, subscriber_id);
+
 CREATE TABLE IF NOT EXISTS tokens (
   token_hash VARBINARY(32) NOT NULL PRIMARY KEY,
   purpose SMALLINT NOT NULL,

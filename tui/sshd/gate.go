@@ -71,7 +71,7 @@ func (s *Server) arrive(ctx ssh.Context, nc net.Conn) net.Conn {
 	g.conns[c] = true
 	g.strangers++
 	g.from[host]++
-	c.timer = time.AfterFunc(g.limits.SignIn, func() { c.Close() })
+	c.timer = time.AfterFunc(g.limits.SignIn, func() { _ = c.Close() })
 	ctx.SetValue(connKey{}, c)
 	return c
 }
@@ -136,7 +136,7 @@ func (g *gate) closeAll() {
 	}
 	g.mu.Unlock()
 	for _, c := range all {
-		c.Close()
+		_ = c.Close()
 	}
 }
 

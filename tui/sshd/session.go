@@ -27,7 +27,7 @@ type Streams struct {
 var (
 	errIdle    = errors.New("nobody has pressed a key for a long time: the session has ended")
 	errFlooded = errors.New("too much was sent at once: the session has ended")
-	errStopped = errors.New("Kartotek is shutting down")
+	errStopped = errors.New("the server is shutting down")
 )
 
 // mostUnread is how much a client may send without any of it becoming a key
@@ -52,19 +52,19 @@ type session struct {
 func (s *Server) channel(srv *ssh.Server, sc *gossh.ServerConn, nc gossh.NewChannel, ctx ssh.Context) {
 	key, _ := ctx.Value(ssh.ContextKeyPublicKey).(ssh.PublicKey)
 	if key == nil {
-		nc.Reject(gossh.Prohibited, "sign in with a public key")
+		refuse(nc, gossh.Prohibited, "sign in with a public key")
 		return
 	}
 	who, err := s.o.Desk.KnownKey(ctx, key)
 	if err != nil {
-		nc.Reject(gossh.Prohibited, "you are not in staff any more")
+		refuse(nc, gossh.Prohibited, "you are not in staff any more")
 		return
 	}
 	if who.IP, _, err = net.SplitHostPort(sc.RemoteAddr().String()); err != nil {
 		who.IP = ""
 	}
 	if !s.gate.enter(who.Staff) {
-		nc.Reject(gossh.ResourceShortage, "too many sessions are open: close one")
+		refuse(nc, gossh.ResourceShortage, "too many sessions are open: close one")
 		return
 	}
 	defer s.gate.leave(who.Staff)
@@ -84,6 +84,9 @@ func (s *Server) channel(srv *ssh.Server, sc *gossh.ServerConn, nc gossh.NewChan
 		<-ses.done
 	}
 }
+
+// refuse turns a channel away; a client that is gone needs no answer.
+func refuse(nc gossh.NewChannel, why gossh.RejectionReason, text string) { _ = nc.Reject(why, text) }
 
 func (ses *session) active() {
 	ses.last.Store(time.Now().UnixNano())
@@ -117,7 +120,7 @@ func (n *narrow) Accept() (gossh.Channel, <-chan *gossh.Request, error) {
 				n.ses.resize(req.Payload)
 			default: // environment, agent, X11, subsystem, signals
 				if req.WantReply {
-					req.Reply(false, nil)
+					_ = req.Reply(false, nil) // the client may be gone
 				}
 			}
 		}
@@ -150,7 +153,7 @@ func (ses *session) run(sess ssh.Session) {
 	desk := ses.server.o.Desk
 	if err := desk.SignedIn(ses.ctx, ses.who); err != nil {
 		fmt.Fprintln(sess.Stderr(), "kartotek: "+err.Error())
-		sess.Exit(1)
+		_ = sess.Exit(1) // the client may be gone
 		return
 	}
 	var watch sync.WaitGroup
@@ -168,7 +171,7 @@ func (ses *session) run(sess ssh.Session) {
 	if err := desk.SignedOut(context.WithoutCancel(ses.ctx), ses.who); err != nil {
 		ses.server.o.Log.Error("a sign-out can't be written into the audit", "error", err)
 	}
-	sess.Exit(code) // the client may be gone: there is nobody to tell
+	_ = sess.Exit(code) // the client may be gone: there is nobody to tell
 }
 
 // serve is the console, or the command that was given.

@@ -135,8 +135,10 @@ func (s *Server) Serve(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
 		s.gate.shut() // when every session has said goodbye
-		s.ssh.Close()
-		<-ended
+		err = s.ssh.Close()
+		if end := <-ended; !errors.Is(end, ssh.ErrServerClosed) {
+			err = errors.Join(err, end)
+		}
 	case err = <-ended:
 		err = fmt.Errorf("the SSH server stopped: %w", err)
 	}
