@@ -4,17 +4,40 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"slices"
+	"sync"
 	"time"
+)
+
+// maxGroup is how many transactions share a commit, and groupTime how long the
+// first of them waits for that at most before no other is begun.
+const (
+	maxGroup  = 64
+	groupTime = 10 * time.Millisecond
 )
 
 // writer is the process's one way to write: transactions queue for it here,
 // because SQLite's own busy handling stalls for seconds under many writers.
+// Those that wait at once share one transaction of the database, each behind a
+// savepoint of its own, and so one commit: what is durable costs what one does.
 type writer struct {
 	db    *sql.DB
 	still func() error
 	slot  chan struct{}
 	conn  *sql.Conn
 	stmts map[string]*sql.Stmt
+
+	mu      sync.Mutex
+	waiting []*turn
+}
+
+// turn is a transaction that waits for the writer.
+type turn struct {
+	ctx    context.Context
+	fn     func(queries) error
+	err    error
+	panics any
+	done   chan struct{}
 }
 
 func (w *writer) stmt(ctx context.Context, query string) (*sql.Stmt, error) {
@@ -43,33 +66,163 @@ func (w *writer) hold(ctx context.Context, fn func() error) error {
 	return fn()
 }
 
+// inTx runs fn in a transaction and returns once that is kept, or is not.
 func (w *writer) inTx(ctx context.Context, fn func(queries) error) error {
-	return w.hold(ctx, func() (err error) {
-		if err := w.still(); err != nil {
-			return err
-		}
-		if _, err := w.conn.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
-			return mapSQLite(err)
-		}
-		done := false
-		defer func() {
-			if !done { // also when fn panics
-				_, _ = w.conn.ExecContext(context.WithoutCancel(ctx), "ROLLBACK") // what led here is told
+	t := &turn{ctx: ctx, fn: fn, done: make(chan struct{})}
+	w.mu.Lock()
+	w.waiting = append(w.waiting, t)
+	w.mu.Unlock()
+	for {
+		select {
+		case w.slot <- struct{}{}:
+			w.serve()
+			<-w.slot
+		case <-ctx.Done():
+			if w.withdraw(t) {
+				return ctx.Err()
 			}
-		}()
-		if err := fn(queries{stmt: w.stmt, told: mapSQLite}); err != nil {
-			return err
+			<-t.done // it has begun
+		case <-t.done:
+			if t.panics != nil {
+				panic(t.panics)
+			}
+			return t.err
 		}
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		// From here on the answer must be the commit's own, so it can't be cancelled.
-		if _, err := w.conn.ExecContext(context.WithoutCancel(ctx), "COMMIT"); err != nil {
-			return mapSQLite(err)
-		}
-		done = true
+	}
+}
+
+// withdraw takes a turn back that has not begun.
+func (w *writer) withdraw(t *turn) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	i := slices.Index(w.waiting, t)
+	if i >= 0 {
+		w.waiting = slices.Delete(w.waiting, i, i+1)
+	}
+	return i >= 0
+}
+
+// next takes the transaction that has waited longest; nil when none waits.
+func (w *writer) next() *turn {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.waiting) == 0 {
 		return nil
-	})
+	}
+	t := w.waiting[0]
+	w.waiting = w.waiting[1:]
+	return t
+}
+
+// serve runs those that wait, as a group. Where one of them ended the
+// transaction for all, each of the others is run again by itself.
+func (w *writer) serve() {
+	t := w.next()
+	if t == nil {
+		return // another has run ours
+	}
+	group, broken := w.group(t)
+	for _, t := range group {
+		if broken && t.err == nil && t.panics == nil {
+			w.alone(t)
+		}
+		close(t.done)
+	}
+}
+
+// alone runs one transaction by itself.
+func (w *writer) alone(t *turn) {
+	if t.err = w.begin(t.ctx); t.err != nil {
+		return
+	}
+	t.run(queries{stmt: w.stmt, told: mapSQLite})
+	if t.err == nil && t.panics == nil {
+		if t.err = t.ctx.Err(); t.err == nil {
+			t.err = w.commit(t.ctx)
+		}
+	}
+	if t.err != nil || t.panics != nil {
+		w.rollback(t.ctx)
+	}
+}
+
+// group runs a transaction and those that wait meanwhile; broken tells that
+// none of them was kept, whatever they returned.
+func (w *writer) group(first *turn) (group []*turn, broken bool) {
+	if first.err = w.begin(first.ctx); first.err != nil {
+		return []*turn{first}, false
+	}
+	q := queries{stmt: w.stmt, told: mapSQLite}
+	until := time.Now().Add(groupTime)
+	whole := context.WithoutCancel(first.ctx)
+	for t := first; t != nil; t = w.next() {
+		group = append(group, t)
+		if t.err = t.ctx.Err(); t.err == nil {
+			if _, t.err = w.conn.ExecContext(whole, "SAVEPOINT turn"); t.err != nil {
+				t.err = mapSQLite(t.err)
+				w.rollback(whole)
+				return group, true
+			}
+			t.run(q)
+			if !w.settle(whole, t) {
+				w.rollback(whole)
+				return group, true
+			}
+		}
+		if len(group) == maxGroup || time.Now().After(until) {
+			break
+		}
+	}
+	// From here on the answer must be the commit's own, so it can't be cancelled.
+	if err := w.commit(whole); err != nil {
+		w.rollback(whole)
+		for _, t := range group {
+			if t.err == nil && t.panics == nil {
+				t.err = err
+			}
+		}
+	}
+	return group, false
+}
+
+// run calls the transaction's function.
+func (t *turn) run(q queries) {
+	defer func() { t.panics = recover() }()
+	if t.err = t.fn(q); t.err == nil {
+		t.err = t.ctx.Err()
+	}
+}
+
+// settle ends a turn within a group: what it did stays, or goes. It reports
+// false when the database has ended the transaction of all.
+func (w *writer) settle(ctx context.Context, t *turn) bool {
+	end := "RELEASE turn"
+	if t.err != nil || t.panics != nil {
+		end = "ROLLBACK TO turn; RELEASE turn"
+	}
+	_, err := w.conn.ExecContext(ctx, end)
+	return err == nil
+}
+
+func (w *writer) begin(ctx context.Context) error {
+	if w.conn == nil {
+		return errClosed
+	}
+	if err := w.still(); err != nil {
+		return err
+	}
+	_, err := w.conn.ExecContext(ctx, "BEGIN IMMEDIATE")
+	return mapSQLite(err)
+}
+
+func (w *writer) commit(ctx context.Context) error {
+	_, err := w.conn.ExecContext(context.WithoutCancel(ctx), "COMMIT")
+	return mapSQLite(err)
+}
+
+// rollback undoes the transaction; what led here is told.
+func (w *writer) rollback(ctx context.Context) {
+	_, _ = w.conn.ExecContext(context.WithoutCancel(ctx), "ROLLBACK")
 }
 
 func (w *writer) close() error {

@@ -1,0 +1,90 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"kartotek/store/storetest"
+)
+
+// TestTransactionsThatShareACommit: many at once, of which some fail, panic or
+// are broken off half way: what returned nil is kept, and nothing else is.
+func TestTransactionsThatShareACommit(t *testing.T) {
+	s := open(t, t.TempDir())
+	refused := errors.New("refused")
+	const n = 400
+	outcome := make([]error, n)
+	var wg sync.WaitGroup
+	for i := range n {
+		wg.Go(func() {
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			defer func() {
+				if p := recover(); p != nil {
+					outcome[i] = fmt.Errorf("panicked: %v", p)
+				}
+			}()
+			outcome[i] = s.InTx(ctx, func(tx *Tx) error {
+				if err := tx.SetSetting(ctx, fmt.Sprint("s", i), "kept"); err != nil {
+					return err
+				}
+				switch i % 8 {
+				case 3:
+					return refused
+				case 5:
+					panic("at the disco")
+				case 6:
+					cancel()
+				case 7:
+					if i%16 == 7 { // in the middle of a statement that writes
+						time.AfterFunc(time.Millisecond, cancel)
+						_, err := tx.exec(ctx, `INSERT INTO notices (notice_id, body, created_at) SELECT x'00' || n, 'x', 1 FROM (WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 100000000) SELECT n FROM c) q`)
+						return err
+					}
+				}
+				return nil
+			})
+		})
+		if i%32 == 0 {
+			time.Sleep(time.Millisecond) // so that groups of every size come about
+		}
+	}
+	wg.Wait()
+	for i, err := range outcome {
+		value, readErr := s.Setting(t.Context(), fmt.Sprint("s", i))
+		if readErr != nil {
+			t.Fatal(readErr)
+		}
+		if (value == "kept") != (err == nil) {
+			t.Errorf("transaction %d returned %v, and %q is there", i, err, value)
+		}
+		if wants := map[int]bool{3: true, 5: true, 6: true}[i%8] || i%16 == 7; wants != (err != nil) {
+			t.Errorf("transaction %d returned %v", i, err)
+		}
+	}
+}
+
+// BenchmarkSmallTransactions is what durable transactions that come at once cost.
+func BenchmarkSmallTransactions(b *testing.B) {
+	p := storetest.At(b, b.TempDir())
+	s, err := Open(b.Context(), Options{URL: p.URL, Keys: p.Keys, Files: p.Files, Migrate: true})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer s.Close()
+	b.SetParallelism(32)
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			if err := s.InTx(b.Context(), func(tx *Tx) error {
+				l := &Letter{Kind: "x", ToMasked: "x", DueAt: 1, CreatedAt: 1}
+				return tx.Enqueue(b.Context(), l, Envelope{From: "a@b.dk", To: "c@d.dk", Data: make([]byte, 3000)})
+			}); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}
