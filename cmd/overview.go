@@ -64,5 +64,6 @@ func printOverview(w io.Writer, o flows.Overview) {
 	if o.AndMore {
 		more = "at least "
 	}
-	fmt.Fprintf(w, "Within 24 hours %s%s unconfirmed sign-ups are forgotten.\n", more, n(o.ForgottenSoon))
+	fmt.Fprintf(w, "Within 24 hours %s%s unconfirmed sign-ups are forgotten, and within 7 days %s%s.\n", more, n(o.Forgotten.Day), more, n(o.Forgotten.Week))
+	fmt.Fprintf(w, "Within 30 days the evidence of %s erased people goes.\n", n(o.Evidence.Month))
 }

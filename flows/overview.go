@@ -7,10 +7,9 @@ import (
 	"kartotek/store"
 )
 
-// The overview looks so far back, and ahead.
+// The overview looks so far back, and at so much.
 const (
 	overviewDays  = 90
-	overviewSoon  = 24 * time.Hour
 	overviewCount = 10_000 // links looked at to count what is forgotten soon
 )
 
@@ -24,10 +23,12 @@ type Overview struct {
 	Weeks        []WeekNumbers        `json:"weeks"` // 26, oldest first; the last is the present one
 	LettersOpen  int64                `json:"letters_open"`
 	LettersHeld  int64                `json:"letters_held"`
-	// ForgottenSoon is how many confirmations nobody has clicked end within 24
-	// hours, address and all; at least so many when AndMore is set.
-	ForgottenSoon int64 `json:"forgotten_within_24_hours"`
-	AndMore       bool  `json:"and_more"`
+	// Forgotten counts the confirmations that nobody has clicked and that end,
+	// address and all; at least so many when AndMore is set.
+	Forgotten Ends `json:"forgotten_within"`
+	AndMore   bool `json:"and_more"`
+	// Evidence counts the erased whose sealed evidence goes (Retention).
+	Evidence Ends `json:"evidence_ends_within"`
 }
 
 // DayNumbers are the numbers of one day, UTC.
@@ -92,8 +93,11 @@ func (s *Service) Overview(ctx context.Context, a Actor) (Overview, error) {
 		return Overview{}, err
 	}
 	var whole bool
-	o.ForgottenSoon, whole, err = s.store.ForgottenBy(ctx, store.At(now), store.At(now.Add(overviewSoon)), overviewCount)
+	if o.Forgotten, whole, err = s.forgottenSoon(ctx, now); err != nil {
+		return Overview{}, err
+	}
 	o.AndMore = !whole
+	o.Evidence, err = s.evidenceEnds(ctx, now)
 	return o, err
 }
 

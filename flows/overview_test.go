@@ -142,6 +142,10 @@ func (r *round) confirm(card Card) {
 			r.must(err)
 			return
 		}
+		t, err := r.store.Token(r.t.Context(), secret, store.ForConfirm)
+		r.must(err)
+		c, err = r.store.Contact(r.t.Context(), t.SubscriberID)
+		r.must(err)
 	} else {
 		secret = r.token(card.SubscriberID)
 		r.acts["tokens"]++
@@ -151,7 +155,7 @@ func (r *round) confirm(card Card) {
 	r.must(err)
 	if page.State == PageDone {
 		r.acts["given"]++
-		if r.next("contacts") > cards || card.Permission != Deleted && c.WithdrawnAt != 0 {
+		if r.next("contacts") > cards || c.Permission != Deleted && c.WithdrawnAt != 0 {
 			r.acts["resubscribed"]++
 		}
 	}
@@ -306,7 +310,7 @@ func TestOverviewOfAnEmptyStore(t *testing.T) {
 	d := deskAt(t, t.TempDir())
 	o, err := d.Overview(t.Context(), anna)
 	d.must(err)
-	if _, ok := o.Conversion(30); ok || len(o.Days) != overviewDays || len(o.Weeks) != shownWeeks || o.ForgottenSoon != 0 || o.AndMore {
+	if _, ok := o.Conversion(30); ok || len(o.Days) != overviewDays || len(o.Weeks) != shownWeeks || o.Forgotten.Day != 0 || o.AndMore {
 		t.Errorf("%+v", o)
 	}
 	if _, err := d.Overview(t.Context(), Actor{Name: "x", Role: Auditor}); err == nil {
@@ -324,8 +328,8 @@ func TestOverviewLooksAhead(t *testing.T) {
 	}{{0, 0}, {6*24*time.Hour - time.Minute, 0}, {2 * time.Minute, 1}, {24 * time.Hour, 0}} {
 		d.pass(step.pass)
 		o, err := d.Overview(t.Context(), anna)
-		if d.must(err); o.ForgottenSoon != step.want || o.AndMore {
-			t.Errorf("after %s: %d (and more: %v), want %d", step.pass, o.ForgottenSoon, o.AndMore, step.want)
+		if d.must(err); o.Forgotten.Day != step.want || o.AndMore {
+			t.Errorf("after %s: %d (and more: %v), want %d", step.pass, o.Forgotten.Day, o.AndMore, step.want)
 		}
 	}
 	if share, ok := d.overview().Conversion(30); !ok || share != 0.5 {
@@ -341,4 +345,30 @@ func (d *desk) overview() Overview {
 	o, err := d.Overview(d.t.Context(), anna)
 	d.must(err)
 	return o
+}
+
+// TestEvidenceThatEnds counts the erased whose evidence goes soon by the
+// history of the counter alone.
+func TestEvidenceThatEnds(t *testing.T) {
+	d := newDesk(t)
+	d.bring("first@example.dk", Deleted)
+	d.pass(10 * 24 * time.Hour)
+	for _, address := range []string{"second@example.dk", "third@example.dk"} {
+		d.bring(address, Deleted)
+	}
+	d.must(d.SetRetention(t.Context(), anna, Retention{EvidenceKept: "30d"}))
+	for _, step := range []struct {
+		pass time.Duration
+		want Ends
+	}{
+		{0, Ends{0, 0, 3}},
+		{15 * 24 * time.Hour, Ends{0, 1, 3}},
+		{10 * 24 * time.Hour, Ends{0, 2, 2}},
+		{10 * 24 * time.Hour, Ends{}},
+	} {
+		d.pass(step.pass)
+		if got := d.overview().Evidence; got != step.want {
+			t.Errorf("%s on: %+v, want %+v", step.pass, got, step.want)
+		}
+	}
 }

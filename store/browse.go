@@ -210,15 +210,16 @@ func (b BrowseQuery) place(c *conditions, of string) {
 	if b.SeenBefore != 0 && (b.Backwards || b.FromEnd) {
 		c.add(of+"last_seen_at < ?", b.SeenBefore)
 	}
+	from := b.From
 	switch {
 	case b.FromEnd:
 		return
-	case b.Backwards && b.From.LastSeen < int64(b.SeenFrom):
-		b.From = Place{int64(b.SeenFrom), -1}
-	case !b.Backwards && b.SeenBefore != 0 && b.From.LastSeen >= int64(b.SeenBefore):
-		b.From = Place{int64(b.SeenBefore) - 1, 1<<63 - 1}
+	case b.Backwards && from.LastSeen < int64(b.SeenFrom):
+		from = Place{int64(b.SeenFrom), -1}
+	case !b.Backwards && b.SeenBefore != 0 && from.LastSeen >= int64(b.SeenBefore):
+		from = Place{int64(b.SeenBefore) - 1, 1<<63 - 1}
 	}
-	cond, args := of+"last_seen_at <= ? AND ("+of+"last_seen_at < ? OR "+of+"subscriber_id < ?)", []any{b.From.LastSeen, b.From.LastSeen, b.From.ID}
+	cond, args := of+"last_seen_at <= ? AND ("+of+"last_seen_at < ? OR "+of+"subscriber_id < ?)", []any{from.LastSeen, from.LastSeen, from.ID}
 	if b.ByID {
 		cond, args = of+"subscriber_id < ?", args[2:]
 	}

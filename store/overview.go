@@ -19,3 +19,12 @@ func (q queries) ForgottenBy(ctx context.Context, from, to Micros, most int) (n 
 	err = q.get(ctx, []any{&seen, &n}, forgottenBy, ForConfirm, from, to, most+1)
 	return n, seen <= int64(most), err
 }
+
+const evening = `SELECT COALESCE((SELECT n FROM days WHERE name = ? AND day > ? ORDER BY day LIMIT 1), (SELECT SUM(n) FROM counters WHERE name = ?), 0)`
+
+// Evening is what a counter stood at at the end of a day: the number that the
+// day of its next change began with, or else its present one.
+func (q queries) Evening(ctx context.Context, name string, d Day) (n int64, err error) {
+	err = q.get(ctx, []any{&n}, evening, name, d, name)
+	return n, err
+}

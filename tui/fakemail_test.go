@@ -67,7 +67,8 @@ func (d *fakeDesk) Overview(context.Context, flows.Actor) (flows.Overview, error
 	for i := range int64(26) {
 		o.Weeks = append(o.Weeks, flows.WeekNumbers{Week: flows.Week{Opens: d.n / 2 * (3 + i%9), Clicks: d.n / 20 * (i % 6)}})
 	}
-	o.ForgottenSoon, o.AndMore = d.n/150, d.hostile
+	o.Forgotten, o.AndMore = flows.Ends{Day: d.n / 150, Week: d.n / 20, Month: d.n / 20}, d.hostile
+	o.Evidence = flows.Ends{Day: d.n / 1000, Week: d.n / 160, Month: d.n / 40}
 	return o, nil
 }
 

@@ -23,11 +23,11 @@ func (v view) overview(o flows.Overview) []string {
 	var split [][]panel
 	switch {
 	case v.w >= threeBeside:
-		split = [][]panel{{v.people, v.onLists}, {v.confirmations, v.rights}, {v.mail, v.forgotten}}
+		split = [][]panel{{v.people, v.onLists}, {v.confirmations, v.rights}, {v.mail, v.limits}}
 	case v.w >= twoBeside:
-		split = [][]panel{{v.people, v.onLists, v.forgotten}, {v.confirmations, v.rights, v.mail, v.used}}
+		split = [][]panel{{v.people, v.onLists, v.limits}, {v.confirmations, v.rights, v.mail, v.used}}
 	default:
-		split = [][]panel{{v.people, v.confirmations, v.mail, v.forgotten, v.rights, v.onLists, v.used}}
+		split = [][]panel{{v.people, v.confirmations, v.mail, v.limits, v.rights, v.onLists, v.used}}
 	}
 	w := (v.w - 4 - gap*(len(split)-1)) / len(split)
 	columns := make([][]string, len(split))
@@ -202,18 +202,23 @@ func (v view) mail(o flows.Overview, w int) []string {
 	return append(out, fit(t.dim.Render("now waiting ")+t.text.Render(number(o.LettersOpen))+t.dim.Render(", held ")+t.text.Render(number(o.LettersHeld)), w))
 }
 
-// forgotten says what goes by itself soon.
-func (v view) forgotten(o flows.Overview, w int) []string {
-	t := v.sh.theme
-	out := []string{v.title("Forgotten in the next 24 hours", w)}
-	if o.ForgottenSoon == 0 {
-		return append(out, t.dim.Render(fit("nothing", w)))
+// limits says what goes by itself soon: sign-ups that nobody confirms, and the
+// evidence of erased people.
+func (v view) limits(o flows.Overview, w int) []string {
+	row := func(name string, e flows.Ends, more string) figures {
+		f := figures{name: name, style: v.sh.theme.dim}
+		for _, n := range []int64{e.Day, e.Week, e.Month} {
+			f.numbers = append(f.numbers, number(n)+more)
+		}
+		return f
 	}
-	n := plural(o.ForgottenSoon, "confirmation", "confirmations")
+	more := ""
 	if o.AndMore {
-		n = "at least " + n
+		more = "+"
 	}
-	return append(out, wrap(n+" that nobody clicked, address and all", w)...)
+	return v.table("Goes by itself in", []string{"24 h", "7 d", "30 d"}, []figures{
+		row("unconfirmed", o.Forgotten, more), row("evidence", o.Evidence, ""),
+	}, w)
 }
 
 // used are the opens and clicks of everybody, by week.
