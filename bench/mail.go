@@ -23,7 +23,7 @@ func (b *bench) mail(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	far, err := b.byGoSMTP(ctx, n/4)
+	far, err := b.byGoSMTP(ctx, n/2)
 	if err != nil {
 		return err
 	}
@@ -36,7 +36,8 @@ func (b *bench) mail(ctx context.Context) error {
 	}{
 		{"letters, end to end, against Postfix", n, mailWay{}, base.end, map[string]float64{sqlite: 10, mariaDB: 4}[b.engine]},
 		{"letters, a full queue, against Postfix", n, mailWay{queued: true}, base.drain, 8},
-		{"letters, 20 ms away, against go-smtp without a queue", n / 4, mailWay{queued: true, round: roundTrip}, far, 1.8},
+		{"letters, signed by two keys, against Postfix and OpenDKIM", n, mailWay{signed: true}, base.signed, 3},
+		{"letters, 20 ms away, against go-smtp without a queue", n / 2, mailWay{queued: true, round: roundTrip}, far, 1.8},
 	} {
 		b.tell("sending %d letters out of the outbox", m.n)
 		took, err := b.letters(ctx, m.n, m.way)
@@ -54,6 +55,7 @@ const roundTrip = 20 * time.Millisecond
 // mailWay is how letters are sent.
 type mailWay struct {
 	queued bool          // all wait before the first is sent
+	signed bool          // by an RSA and an Ed25519 key
 	round  time.Duration // to the sink and back
 }
 
@@ -71,7 +73,7 @@ func perSecond(n int, d time.Duration) string { return fmt.Sprintf("%.0f /s", fl
 // letters is how long n letters take, from the first put into the outbox until the last has been marked as delivered; or
 // from a full outbox.
 func (b *bench) letters(ctx context.Context, n int, way mailWay) (took time.Duration, err error) {
-	p, err := b.fresh(ctx, fmt.Sprint("mail-", way.queued, way.round))
+	p, err := b.fresh(ctx, fmt.Sprintf("mail-%v-%v-%v", way.queued, way.signed, way.round))
 	if err != nil {
 		return 0, err
 	}
@@ -98,8 +100,20 @@ func (b *bench) letters(ctx context.Context, n int, way mailWay) (took time.Dura
 			return 0, err
 		}
 	}
+	var opts []mta.Option
+	if way.signed {
+		keys, err := b.signingKeys()
+		if err != nil {
+			return 0, err
+		}
+		signer, err := mta.NewSigner(keys...)
+		if err != nil {
+			return 0, err
+		}
+		opts = append(opts, mta.WithSigning(mta.Signers{signingDomain: signer}))
+	}
 	began := time.Now()
-	stop, sender := sending(desk, route)
+	stop, sender := sending(desk, route, opts...)
 	defer func() { err = errors.Join(err, stop()) }()
 	if !way.queued {
 		if err := putEach(ctx, s, n, sender.Wake); err != nil {
@@ -110,9 +124,17 @@ func (b *bench) letters(ctx context.Context, n int, way mailWay) (took time.Dura
 	return time.Since(began), err
 }
 
+// signingKeys are those of this run.
+func (b *bench) signingKeys() (keys []mta.SigningKey, err error) {
+	if b.dkim == nil {
+		b.dkim, err = mta.NewSigningKeys(signingDomain, "bench")
+	}
+	return b.dkim, err
+}
+
 // sending runs a sender until stop is called.
-func sending(desk *flows.Service, route mta.Route) (stop func() error, s *mta.Sender) {
-	s = mta.NewSender(desk.Spool(), route, mta.WithLogger(slog.New(slog.DiscardHandler)))
+func sending(desk *flows.Service, route mta.Route, opts ...mta.Option) (stop func() error, s *mta.Sender) {
+	s = mta.NewSender(desk.Spool(), route, append(opts, mta.WithLogger(slog.New(slog.DiscardHandler)))...)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx) }()

@@ -26,6 +26,7 @@ import (
 	"syscall"
 	"time"
 
+	"kartotek/mta"
 	"kartotek/store/mariadb"
 )
 
@@ -44,6 +45,7 @@ type bench struct {
 	// The same for all engines.
 	postfixTook postfixTimes
 	goSMTPTook  time.Duration
+	dkim        []mta.SigningKey
 }
 
 // parts are what can be measured, in the order in which it is: imports come

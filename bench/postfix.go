@@ -29,7 +29,7 @@ var tuned = map[string]string{
 }
 
 // postfixTimes is how long Postfix takes for as many letters.
-type postfixTimes struct{ end, drain time.Duration }
+type postfixTimes struct{ end, drain, signed time.Duration }
 
 // postfix measures it: from the first letter handed in until the last is with the sink, and the same with all letters in
 // its queue at the beginning.
@@ -38,16 +38,29 @@ func (b *bench) postfix(ctx context.Context, n int) (postfixTimes, error) {
 		return b.postfixTook, nil
 	}
 	b.tell("sending %d letters by a tuned Postfix", n)
-	end, err := postfixRun(ctx, n, false)
-	if err != nil {
-		return postfixTimes{}, err
+	var took postfixTimes
+	var err error
+	if took.end, err = postfixRun(ctx, n, nil); err != nil {
+		return took, err
 	}
-	drain, err := postfixRun(ctx, n, true)
-	b.postfixTook = postfixTimes{end, drain}
-	return b.postfixTook, err
+	if took.drain, err = postfixRun(ctx, n, map[string]string{"defer_transports": "smtp"}); err != nil {
+		return took, err
+	}
+	keys, err := b.signingKeys()
+	if err != nil {
+		return took, err
+	}
+	m, err := startMilter(b.tmp, keys[0])
+	if err != nil {
+		return took, err
+	}
+	took.signed, err = postfixRun(ctx, n, map[string]string{"smtpd_milters": "inet:" + m.addr})
+	b.postfixTook = took
+	return took, errors.Join(err, m.stop())
 }
 
-func postfixRun(ctx context.Context, n int, queued bool) (took time.Duration, err error) {
+// postfixRun sets it up with further settings; with defer_transports among them the letters wait until all are there.
+func postfixRun(ctx context.Context, n int, further map[string]string) (took time.Duration, err error) {
 	out, err := startSink("-M", strconv.Itoa(n)) // ends with the last letter, whose sender it leaves without an answer
 	if err != nil {
 		return 0, err
@@ -55,9 +68,7 @@ func postfixRun(ctx context.Context, n int, queued bool) (took time.Duration, er
 	defer func() { err = errors.Join(err, out.stop()) }()
 	settings := map[string]string{"relayhost": "[127.0.0.1]:" + portOf(out.addr)}
 	maps.Copy(settings, tuned)
-	if queued {
-		settings["defer_transports"] = "smtp"
-	}
+	maps.Copy(settings, further)
 	p, err := mtatest.Start(ctx, mtatest.Options{Hostname: "bench.test", Settings: settings})
 	if err != nil {
 		return 0, err
@@ -69,7 +80,7 @@ func postfixRun(ctx context.Context, n int, queued bool) (took time.Duration, er
 	if said, err := source.CombinedOutput(); err != nil {
 		return 0, fmt.Errorf("handing letters to Postfix: %w: %s", err, said)
 	}
-	if queued {
+	if further["defer_transports"] != "" {
 		began = time.Now()
 		if err := p.Release(ctx); err != nil {
 			return 0, err

@@ -31,12 +31,12 @@ const (
 	soonest, latest = time.Second, 5 * time.Minute
 )
 
-// gate lets letters through to one destination: a few at once, then more with every round that goes well, one at a time
-// and after a rest when the destination says that it is too much (RFC 5321 section 4.5.4.1).
+// gate lets letters through to one destination: a few at once, then one more with every round that goes well (with every
+// letter, where the destination is our own), one at a time and after a rest when the destination says that it is too much (RFC 5321 section 4.5.4.1).
 type gate struct {
-	limits  Limits
-	minute  *rate.Limiter // nil for no bound
-	patient bool          // lets any number wait: there is no other destination that they would be in the way of
+	limits Limits
+	minute *rate.Limiter // nil for no bound
+	ours   bool          // the destination is our own: it opens faster, and any number may wait before it
 
 	mu     sync.Mutex
 	users  int       // who know of this gate; guarded by gates.mu
@@ -91,7 +91,7 @@ func (g *gate) enter(ctx context.Context, urgent bool) (ticket, error) {
 	case now.Before(g.rest):
 		defer g.mu.Unlock()
 		return ticket{back: g.later(g.rest), resting: true}, nil
-	case !urgent && !g.patient && g.inside >= g.width && len(g.queue[kind]) >= patientRounds*g.width:
+	case !urgent && !g.ours && g.inside >= g.width && len(g.queue[kind]) >= patientRounds*g.width:
 		defer g.mu.Unlock()
 		return ticket{back: g.later(now)}, nil
 	case g.minute != nil && !g.minute.AllowN(now, 1):
@@ -167,7 +167,7 @@ func (g *gate) leave(out outcome, took time.Duration) {
 	case v.State == Delivered:
 		g.took += (took - g.took) / 8
 		g.slow, g.dead, g.rests = 0, 0, 0
-		if g.good++; g.good >= g.width {
+		if g.good++; g.good >= g.width || g.ours {
 			g.width, g.good = min(g.width+1, g.limits.Connections), 0
 		}
 	case v.Code != 0:

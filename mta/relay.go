@@ -98,7 +98,7 @@ func relayServer(rawURL string) (*server, error) {
 		d.level = tlsRequired
 	}
 	g := newGate(ofRelay, firstToRelay)
-	g.patient = true
+	g.ours = true
 	return &server{pool: pool{door: d, host: addr, perConn: ofRelay.PerConnection}, gate: g}, nil
 }
 
