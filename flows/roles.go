@@ -30,7 +30,7 @@ const (
 	doStaff       = "staff"
 	doRequests    = "requests"
 	doApprove     = "approve" // let a bulk export be made
-	doKeys        = "keys"
+	doKeys        = "keys"    // and look after the store
 )
 
 var (

@@ -135,6 +135,10 @@ var reached = map[string]reach{
 	"RemoveStaffKey": {owners, func(ctx context.Context, s *Service, a Actor) error {
 		return err2(s.RemoveStaffKey(ctx, a, "none", "SHA256:"))
 	}},
+	"Examine": {owners, func(ctx context.Context, s *Service, a Actor) error { return err2(s.Examine(ctx, a)) }},
+	"ExamineDeeply": {owners, func(ctx context.Context, s *Service, a Actor) error {
+		return err2(s.ExamineDeeply(ctx, a, nil))
+	}},
 	"Keys":       {owners, func(ctx context.Context, s *Service, a Actor) error { return err2(s.Keys(ctx, a)) }},
 	"RotateKeys": {owners, func(ctx context.Context, s *Service, a Actor) error { return err2(s.RotateKeys(ctx, a, nil)) }},
 	"DestroyKey": {owners, func(ctx context.Context, s *Service, a Actor) error { return err2(s.DestroyKey(ctx, a, "none")) }},

@@ -20,6 +20,12 @@ type engine interface {
 	schemaVersion(ctx context.Context) (int64, error)
 	wipe(ctx context.Context, patience time.Duration) (bool, error)
 	sweep(ctx context.Context) error
+	// snapshot runs fn on the store as it is at one moment, while others write.
+	snapshot(ctx context.Context, fn func(queries) error) error
+	// examine looks at the database itself.
+	examine(ctx context.Context) ([]Finding, error)
+	// indexes lists the names of the indexes there are.
+	indexes(ctx context.Context) ([]string, error)
 	dir(kind string) string
 	name() string
 	close() error

@@ -249,7 +249,7 @@ func (s *Store) SealingKeys(ctx context.Context) ([]SealingKey, error) {
 func (s *Store) countSealed(ctx context.Context, cond string, id uint32) (all int64, err error) {
 	for _, t := range sealedTables {
 		var n int64
-		if err := s.get(ctx, []any{&n}, `SELECT COUNT(*) FROM `+t.name+` WHERE sealed IS NOT NULL AND SUBSTR(sealed, 1, 5) `+cond, prefix(id)); err != nil {
+		if err := s.get(ctx, []any{&n}, `SELECT COUNT(*) FROM `+t.name+` WHERE LENGTH(sealed) > 0 AND SUBSTR(sealed, 1, 5) `+cond, prefix(id)); err != nil {
 			return 0, err
 		}
 		all += n
@@ -352,7 +352,7 @@ func (s *Store) resealSome(ctx context.Context, t sealedTable, from any, id uint
 			err := rows.Scan(&v.key, &v.sealed)
 			some = append(some, v)
 			return err
-		}, `SELECT `+t.key+`, sealed FROM `+t.name+` WHERE `+t.key+` >= ? AND sealed IS NOT NULL AND SUBSTR(sealed, 1, 5) <> ? ORDER BY `+t.key+` LIMIT ?`, from, prefix(id), resealChunk); err != nil {
+		}, `SELECT `+t.key+`, sealed FROM `+t.name+` WHERE `+t.key+` >= ? AND LENGTH(sealed) > 0 AND SUBSTR(sealed, 1, 5) <> ? ORDER BY `+t.key+` LIMIT ?`, from, prefix(id), resealChunk); err != nil {
 			return err
 		}
 		for _, v := range some {

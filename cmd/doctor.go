@@ -1,0 +1,107 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"kartotek/flows"
+	"kartotek/store"
+)
+
+// examination is one of the things that doctor looks at.
+type examination func(context.Context, *app, *flows.Service) ([]store.Finding, error)
+
+// examinations are all of them, in the order in which they are told.
+var examinations = []examination{examineStore, examinePorts}
+
+func (a *app) doctor() *cobra.Command {
+	var deeply bool
+	c := &cobra.Command{
+		Use:   "doctor",
+		Short: "Check the store and what it stands on, and say what to mend",
+		Long:  "Check the store and what it stands on, and say what to mend: database and settings, keys, journal, clock, disk, ports. With --deep everything in the store is read and checked as well; others can go on with their work. The exit code is 1 when something is bad.",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx := cmd.Context()
+			desk, err := a.open(ctx)
+			if err != nil {
+				return err
+			}
+			var all []store.Finding
+			for _, examine := range examinations {
+				found, err := examine(ctx, a, desk)
+				if err != nil {
+					return err
+				}
+				all = append(all, found...)
+			}
+			if deeply {
+				bar := newBar(a.errOut)
+				found, err := desk.ExamineDeeply(ctx, a.cli(), bar.count)
+				bar.clear()
+				if err != nil {
+					return err
+				}
+				all = append(all, found...)
+			}
+			return a.printFindings(all)
+		},
+	}
+	c.Flags().BoolVar(&deeply, "deep", false, "read and check everything in the store")
+	return c
+}
+
+func (a *app) printFindings(all []store.Finding) error {
+	bad := 0
+	for _, f := range all {
+		if f.Severity == store.Bad {
+			bad++
+		}
+	}
+	if err := a.print(map[string]any{"findings": all, "bad": bad}, func(w io.Writer) {
+		for _, f := range all {
+			fmt.Fprintf(w, "%-4s  %s: %s\n", f.Severity, f.What, clean(f.Words))
+			if f.Mend != "" {
+				fmt.Fprintf(w, "      → %s\n", f.Mend)
+			}
+		}
+	}); err != nil {
+		return err
+	}
+	if bad > 0 {
+		return fmt.Errorf("%s to mend", plural(bad, "thing"))
+	}
+	return nil
+}
+
+func examineStore(ctx context.Context, a *app, desk *flows.Service) ([]store.Finding, error) {
+	return desk.Examine(ctx, a.cli())
+}
+
+// examinePorts tells whether the web pages can listen.
+func examinePorts(ctx context.Context, a *app, _ *flows.Service) ([]store.Finding, error) {
+	f := store.Finding{What: "web", Severity: store.Good, Words: a.set.Web + " is free for the web pages; contacts reach them as " + a.common.publicURL}
+	var listen net.ListenConfig
+	l, err := listen.Listen(ctx, "tcp", a.set.Web)
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		f.Words = a.set.Web + " is taken, as it is while Kartotek serves there; contacts reach the pages as " + a.common.publicURL
+	case err != nil:
+		f = store.Finding{What: "web", Severity: store.Bad, Words: fmt.Sprintf("the web pages can't listen on %s: %v", a.set.Web, err), Mend: "choose another with --web"}
+	default:
+		if err := l.Close(); err != nil {
+			return nil, err
+		}
+	}
+	if f.Severity == store.Good && a.common.route != routeCapture && !strings.HasPrefix(a.common.publicURL, "https://") {
+		f.Severity, f.Mend = store.Note, "set public-url to an https:// address that contacts reach: it stands in every letter"
+	}
+	return []store.Finding{f}, nil
+}

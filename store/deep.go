@@ -1,0 +1,407 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// deepest is how many faults of one kind are named; the others are counted.
+const deepest = 5
+
+// deep reads a whole store, as it is at one moment, and notes what is wrong.
+type deep struct {
+	queries
+	faults  map[string][]string
+	more    map[string]int
+	counts  map[string]int64 // what the counters should say
+	cards   int64
+	values  int64 // sealed ones that open
+	highest int64
+}
+
+func (d *deep) fault(what, format string, a ...any) {
+	if len(d.faults[what]) == deepest {
+		d.more[what]++
+		return
+	}
+	d.faults[what] = append(d.faults[what], fmt.Sprintf(format, a...))
+}
+
+// ExamineDeeply reads everything in the store, as it is at one moment, and
+// checks what has to hold: what each permission allows a card to keep, one
+// live card an address, memberships, evidence, that sealed values open in
+// their places, counters to the last number, and ids. Others go on meanwhile.
+func (s *Store) ExamineDeeply(ctx context.Context, progress func(done, total int64)) ([]Finding, error) {
+	if err := s.CatchUp(ctx, nil); err != nil {
+		return nil, err
+	}
+	// What the journal holds by now is in the store by the time it is read.
+	erased, err := s.journaled(ctx)
+	if err != nil {
+		return nil, err
+	}
+	d := &deep{faults: map[string][]string{}, more: map[string]int{}, counts: map[string]int64{}}
+	err = s.engine.snapshot(ctx, func(q queries) error {
+		q.keys = s.raw.keys
+		d.queries = q
+		return d.all(ctx, erased, progress)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return d.findings(), nil
+}
+
+func (d *deep) all(ctx context.Context, erased map[int64][]byte, progress func(done, total int64)) error {
+	var total int64
+	if err := d.get(ctx, []any{&total}, `SELECT COUNT(*) FROM contacts`); err != nil {
+		return err
+	}
+	for after := int64(0); ; after = d.highest {
+		ids, err := d.IDsAfter(ctx, after, 500)
+		if err != nil {
+			return err
+		}
+		if len(ids) == 0 {
+			break
+		}
+		d.highest = ids[len(ids)-1]
+		if err := d.chunk(ctx, ids, erased); err != nil {
+			return err
+		}
+		if d.cards += int64(len(ids)); progress != nil {
+			progress(min(d.cards, total), total)
+		}
+	}
+	for id := range erased {
+		d.fault("erasure journal", "card %d is erased in the journal, and unknown to the store", id)
+	}
+	for _, look := range []func(context.Context) error{d.addresses, d.orphans, d.sealed, d.letters, d.counters, d.ids} {
+		if err := look(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// chunk checks some cards with what belongs to them.
+func (d *deep) chunk(ctx context.Context, ids []int64, erased map[int64][]byte) error {
+	cards, err := d.ContactsOf(ctx, ids, true)
+	if err != nil {
+		return err
+	}
+	lists, err := d.Memberships(ctx, ids...)
+	if err != nil {
+		return err
+	}
+	evidence, err := d.evidenceOf(ctx, ids)
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		c := cards[id]
+		d.count(c, lists[id])
+		d.card(c, lists[id])
+		p, opens := d.person(c)
+		d.evidence(c, p, opens, evidence[id])
+		if key, ok := erased[id]; ok {
+			if c.Permission != Deleted && bytes.Equal(key, c.AddressKey) {
+				d.fault("erasure journal", "card %d is erased in the journal, and %s in the store", id, c.Permission)
+			}
+			delete(erased, id)
+		}
+	}
+	return nil
+}
+
+func (d *deep) count(c *Contact, lists []*Membership) {
+	d.counts["permission/"+c.Permission.String()]++
+	if c.Rating != 0 {
+		d.counts[ratingCounter(c.Rating)]++
+	}
+	if c.Source != "" {
+		d.counts["source/"+c.Source]++
+	}
+	for _, m := range lists {
+		d.counts[listCounter(m.ListID, m.Status)]++
+	}
+}
+
+// card checks what a permission lets a card keep.
+func (d *deep) card(c *Contact, lists []*Membership) {
+	subscribed, held := 0, 0
+	for _, m := range lists {
+		switch m.Status {
+		case Subscribed:
+			subscribed++
+		case OnHold:
+			held++
+		}
+	}
+	bad := func(format string, a ...any) {
+		d.fault("permissions", "card %d is %s "+format, append([]any{c.SubscriberID, c.Permission}, a...)...)
+	}
+	if c.Permission == Deleted {
+		if len(c.Sealed)+len(c.MobileKey)+len(c.EmailMasked)+len(c.MobileMasked)+len(c.Source)+len(lists) > 0 || c.Rating != 0 || c.Frozen || c.Opens+c.Clicks+c.Updates != 0 {
+			bad("and keeps more than a tombstone may")
+		}
+		if c.DeletedAt == 0 {
+			bad("without the time of it")
+		}
+		return
+	}
+	if len(c.Sealed) == 0 || c.EmailMasked == "" || c.DeletedAt != 0 || c.Successor != 0 {
+		bad("and is not whole")
+	}
+	switch {
+	case c.Permission == Unknown:
+		bad("which is no permission of a card")
+	case (c.Permission == Confirmed) != (subscribed > 0):
+		bad("with %d subscriptions", subscribed)
+	case c.Permission == Confirmed && c.ConfirmedAt == 0:
+		bad("without the time of it")
+	case c.Permission == Pending && held == 0:
+		bad("on no list that waits for it")
+	}
+}
+
+// person opens a card, and compares what is written beside the sealed value.
+func (d *deep) person(c *Contact) (Person, bool) {
+	if len(c.Sealed) == 0 {
+		return Person{}, false
+	}
+	p, err := d.Open(c)
+	if err != nil {
+		d.fault("sealed values", "card %d does not open", c.SubscriberID)
+		return p, false
+	}
+	d.values++
+	under := func(key []byte, a Address) bool {
+		return slices.ContainsFunc(d.keys.AddressKeys(a), func(k []byte) bool { return bytes.Equal(k, key) })
+	}
+	if !under(c.AddressKey, p.Address()) || (p.Mobile != "") != (len(c.MobileKey) > 0) || p.Mobile != "" && !under(c.MobileKey, p.Number()) {
+		d.fault("address keys", "card %d is kept under another's key", c.SubscriberID)
+	}
+	if c.EmailMasked != p.Address().Masked() || c.MobileMasked != p.Number().Masked() {
+		d.fault("address keys", "card %d shows another masked form than its own", c.SubscriberID)
+	}
+	return p, true
+}
+
+// evidence checks the acts of a card: numbered, and those of a live card open
+// to its address.
+func (d *deep) evidence(c *Contact, p Person, opens bool, acts []*Evidence) {
+	for _, e := range acts {
+		if e.N < 1 || e.N > c.Acts {
+			d.fault("evidence", "act %d of card %d, which has %d", e.N, c.SubscriberID, c.Acts)
+		}
+	}
+	if c.Permission != Deleted && int64(len(acts)) != c.Acts {
+		d.fault("evidence", "card %d has %d acts of %d", c.SubscriberID, len(acts), c.Acts)
+	}
+	if !opens {
+		return
+	}
+	key, err := d.keys.EvidenceKey(p.Address())
+	if err != nil {
+		d.fault("evidence", "card %d: %v", c.SubscriberID, err)
+		return
+	}
+	for _, e := range acts {
+		if len(e.Sealed) == 0 {
+			continue
+		}
+		if err := key.Open(e); err != nil {
+			d.fault("evidence", "act %d of card %d does not open", e.N, c.SubscriberID)
+			continue
+		}
+		d.values++
+	}
+}
+
+func (q queries) evidenceOf(ctx context.Context, ids []int64) (map[int64][]*Evidence, error) {
+	out := make(map[int64][]*Evidence, len(ids))
+	args := make([]any, len(ids))
+	for i, id := range ids {
+		args[i] = id
+	}
+	marks, args := inList(args)
+	err := q.each(ctx, func(rows *sql.Rows) error {
+		e := &Evidence{}
+		err := rows.Scan(&e.SubscriberID, &e.N, &e.Kind, &e.At, &e.Sealed)
+		out[e.SubscriberID] = append(out[e.SubscriberID], e)
+		return err
+	}, `SELECT subscriber_id, n, kind, at, sealed FROM evidence WHERE subscriber_id IN (`+marks+`) ORDER BY subscriber_id, n`, args...)
+	return out, err
+}
+
+// addresses checks that an address has one live card, and one that is newest.
+func (d *deep) addresses(ctx context.Context) error {
+	return d.each(ctx, func(rows *sql.Rows) error {
+		var first, n int64
+		err := rows.Scan(&first, &n)
+		d.fault("addresses", "card %d and %d more are live under one address", first, n-1)
+		return err
+	}, `SELECT MIN(subscriber_id), COUNT(*) FROM contacts WHERE permission <> ? GROUP BY address_key HAVING COUNT(*) > 1`, Deleted)
+}
+
+// orphans looks for rows whose card, list or letter is gone.
+func (d *deep) orphans(ctx context.Context) error {
+	for what, query := range map[string]string{
+		"memberships of no card":                      `SELECT COUNT(*) FROM memberships m LEFT JOIN contacts c ON c.subscriber_id = m.subscriber_id WHERE c.subscriber_id IS NULL`,
+		"memberships of no list":                      `SELECT COUNT(*) FROM memberships m LEFT JOIN lists l ON l.list_id = m.list_id WHERE l.list_id IS NULL`,
+		"memberships out of the order of their cards": `SELECT COUNT(*) FROM memberships m JOIN contacts c ON c.subscriber_id = m.subscriber_id WHERE c.last_seen_at <> m.last_seen_at`,
+		"weeks of activity of no live card":           `SELECT COUNT(*) FROM activity a LEFT JOIN contacts c ON c.subscriber_id = a.subscriber_id WHERE c.subscriber_id IS NULL OR c.permission = 4`,
+		"letters on their way without a body":         `SELECT COUNT(*) FROM outbox o LEFT JOIN bodies b ON b.letter_id = o.letter_id WHERE o.done_at = 0 AND b.letter_id IS NULL`,
+		"bodies of no letter":                         `SELECT COUNT(*) FROM bodies b LEFT JOIN outbox o ON o.letter_id = b.letter_id WHERE o.letter_id IS NULL`,
+	} {
+		var n int64
+		if err := d.get(ctx, []any{&n}, query); err != nil {
+			return err
+		}
+		if n > 0 {
+			d.fault("orphans", "%d %s", n, what)
+		}
+	}
+	return nil
+}
+
+// sealed opens what is sealed beside the cards.
+func (d *deep) sealed(ctx context.Context) error {
+	for _, t := range sealedTables[1:] {
+		err := d.each(ctx, func(rows *sql.Rows) error {
+			var key any
+			var sealed []byte
+			if err := rows.Scan(&key, &sealed); err != nil {
+				return err
+			}
+			if _, err := d.keys.openBytes(t.kind, t.placeOf(key), sealed); err != nil {
+				if t.kind == sealToken {
+					key = "a link"
+				}
+				d.fault("sealed values", "%s in %s does not open", fmt.Sprint(key), t.name)
+				return nil
+			}
+			d.values++
+			return nil
+		}, `SELECT `+t.key+`, sealed FROM `+t.name+` WHERE LENGTH(sealed) > 0`)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// letters counts the outbox by state.
+func (d *deep) letters(ctx context.Context) error {
+	return d.each(ctx, func(rows *sql.Rows) error {
+		var state LetterState
+		var n int64
+		err := rows.Scan(&state, &n)
+		if name := state.counter(); name != "" {
+			d.counts[name] += n
+		}
+		return err
+	}, `SELECT state, COUNT(*) FROM outbox WHERE done_at = 0 GROUP BY state`)
+}
+
+// counters compares the counters with what was counted.
+func (d *deep) counters(ctx context.Context) error {
+	kept := map[string]int64{}
+	err := d.each(ctx, func(rows *sql.Rows) error {
+		var name string
+		var n int64
+		err := rows.Scan(&name, &n)
+		kept[name] = n
+		return err
+	}, `SELECT name, SUM(n) FROM counters GROUP BY name`)
+	if err != nil {
+		return err
+	}
+	names := map[string]bool{}
+	for name := range kept {
+		names[name] = true
+	}
+	for name := range d.counts {
+		names[name] = true
+	}
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		kind, _, _ := strings.Cut(name, "/")
+		if !slices.Contains([]string{"permission", "rating", "source", "list", "outbox"}, kind) {
+			continue // it only grows
+		}
+		if kept[name] != d.counts[name] {
+			d.fault("counters", "%s says %d, and there are %d", name, kept[name], d.counts[name])
+		}
+	}
+	return nil
+}
+
+// ids checks that no id that is in use will be given out again.
+func (d *deep) ids(ctx context.Context) error {
+	for sequence, query := range map[string]string{
+		contactIDs: `SELECT COALESCE(MAX(subscriber_id), 0) FROM contacts`, "lists": `SELECT COALESCE(MAX(list_id), 0) FROM lists`,
+		"audit": `SELECT COALESCE(MAX(audit_id), 0) FROM audit`, "letters": `SELECT COALESCE(MAX(letter_id), 0) FROM outbox`,
+	} {
+		var highest, next int64
+		if err := d.get(ctx, []any{&highest}, query); err != nil {
+			return err
+		}
+		err := d.get(ctx, []any{&next}, `SELECT next_id FROM sequences WHERE name = ?`, sequence)
+		if err != nil && !errors.Is(err, ErrNotFound) {
+			return err
+		}
+		if highest >= max(next, 1) {
+			d.fault("ids", "%s: %d is in use, and the next one is %d", sequence, highest, next)
+		}
+	}
+	return nil
+}
+
+// findings sums up.
+func (d *deep) findings() []Finding {
+	var out []Finding
+	for _, what := range slices.Sorted(maps.Keys(d.faults)) {
+		words := strings.Join(d.faults[what], "; ")
+		if n := d.more[what]; n > 0 {
+			words += fmt.Sprintf("; and %d more", n)
+		}
+		out = append(out, found(what, Bad, "restore a backup, and report this", "%s", words))
+	}
+	if len(out) == 0 {
+		out = append(out, found("contents", Good, "", "%d cards and tombstones and all that belongs to them are whole, %d sealed values open, and the counters are exact", d.cards, d.values))
+	}
+	return out
+}
+
+// journaled is who was erased by this machine's journal, with their address keys.
+func (s *Store) journaled(ctx context.Context) (map[int64][]byte, error) {
+	j := s.journal.file
+	unlock, err := j.lock(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	at, err := s.followed(ctx, s.queries)
+	if err != nil {
+		return nil, err
+	}
+	void, _, err := j.pending(j.start(), at)
+	if err != nil {
+		return nil, err
+	}
+	out := map[int64][]byte{}
+	err = j.read(j.start(), at.N, func(r *record) error {
+		if r.Kind == recordErasure && !void[r.N] {
+			out[r.ID] = bytes.Clone(r.AddressKey[:])
+		}
+		return nil
+	})
+	return out, err
+}
