@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"kartotek/flows"
+	"kartotek/mta"
 	"kartotek/store"
 )
 
@@ -19,7 +20,7 @@ import (
 type examination func(context.Context, *app, *flows.Service) ([]store.Finding, error)
 
 // examinations are all of them, in the order in which they are told.
-var examinations = []examination{examineStore, examinePorts}
+var examinations = []examination{examineStore, examinePorts, examineMail}
 
 func (a *app) doctor() *cobra.Command {
 	var deeply bool
@@ -104,4 +105,27 @@ func examinePorts(ctx context.Context, a *app, _ *flows.Service) ([]store.Findin
 		f.Severity, f.Mend = store.Note, "set public-url to an https:// address that contacts reach: it stands in every letter"
 	}
 	return []store.Finding{f}, nil
+}
+
+// examineMail looks at what is published for the sender, once mail leaves.
+func examineMail(ctx context.Context, a *app, desk *flows.Service) ([]store.Finding, error) {
+	if a.common.route == routeCapture {
+		return []store.Finding{{What: "mail", Severity: store.Good, Words: "captured on this machine: nothing leaves"}}, nil
+	}
+	published, err := a.checkMail(ctx, desk)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]store.Finding, len(published))
+	for i, p := range published {
+		out[i] = store.Finding{What: p.Check + " of " + p.Name, Severity: store.Good, Words: p.Words}
+		switch p.State {
+		case mta.FoundMissing, mta.FoundWrong:
+			out[i].Severity, out[i].Mend = store.Bad, p.Publish
+		case mta.FoundOK:
+		default:
+			out[i].Severity = store.Note
+		}
+	}
+	return out, nil
 }
