@@ -3,12 +3,14 @@ package flows
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 
 	"golang.org/x/mod/sumdb/tlog"
@@ -206,7 +208,16 @@ func (s *Service) SaveProof(b *proof.Bundle, path string) error {
 	return nil
 }
 
-// ProofName is a name for the file of a proof, which says nothing of the person.
-func ProofName(b *proof.Bundle, format string) string {
-	return "proof-" + strconv.FormatInt(b.Cards[len(b.Cards)-1].SubscriberID, 10) + "." + format
+// KeepProof writes a proof, in one of ProofFormats, to the exports directory,
+// which an erasure clears of the person.
+func (s *Service) KeepProof(b *proof.Bundle, format string) (string, error) {
+	if !slices.Contains(ProofFormats, format) {
+		return "", refuse("a proof is written as %s", strings.Join(ProofFormats, " or "))
+	}
+	if err := os.MkdirAll(s.cfg.Exports, 0o700); err != nil {
+		return "", fmt.Errorf("making the exports directory: %w", err)
+	}
+	name := fmt.Sprintf("%s%d-%s-%s-proof.%s", exportPrefix, b.Cards[len(b.Cards)-1].SubscriberID, s.now().UTC().Format("20060102T150405"), rand.Text()[:6], format)
+	path := filepath.Join(s.cfg.Exports, name)
+	return path, s.SaveProof(b, path)
 }

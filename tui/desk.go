@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"kartotek/flows"
+	"kartotek/flows/proof"
 )
 
 // Desk is what the console needs of flows; *flows.Service satisfies it.
@@ -20,6 +21,13 @@ type Desk interface {
 	Overview(ctx context.Context, who flows.Actor) (flows.Overview, error)
 	Mailbox(ctx context.Context, who flows.Actor, limit int) ([]flows.Mail, error)
 	Mail(ctx context.Context, who flows.Actor, number int64) (flows.Mail, error)
+
+	Audit(ctx context.Context, who flows.Actor, f flows.AuditFilter, before int64, limit int) ([]flows.AuditEntry, error)
+	// LastVerification is how the last walk through the log ended, nil when there was none.
+	LastVerification(ctx context.Context, who flows.Actor) (*flows.Verification, error)
+	VerifyAudit(ctx context.Context, who flows.Actor, progress func(flows.ImportProgress)) (flows.Verification, error)
+	Prove(ctx context.Context, who flows.Actor, target string, given *flows.Given) (*proof.Bundle, error)
+	KeepProof(b *proof.Bundle, format string) (path string, err error)
 
 	Unsubscribe(ctx context.Context, who flows.Actor, id int64, list string) (flows.Card, error)
 	// UndoUnsubscribe takes back the actor's own; UndoUntil is until when it can

@@ -19,6 +19,7 @@ var registry = []struct {
 	{make: newOutbox, act: "outbox"},
 	{make: newOverview, act: "browse"},
 	{make: newMailbox, act: "mailbox", when: func(o Options) bool { return o.Route == "capture" }},
+	{make: newAudit, act: "audit"},
 }
 
 // screen is one page of the console. All methods run in the loop: none blocks.

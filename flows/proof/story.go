@@ -178,6 +178,9 @@ func (s Story) Text(width int, clean func(string) string) []string {
 		}
 		out = append(out, hang("  ", p.Now, width)...)
 	}
+	if s.SignedAt == "" {
+		return out
+	}
 	return append(out, "", "The log "+s.Log+" held "+fmt.Sprint(s.Size)+" entries when it was signed, "+s.SignedAt+".")
 }
 
