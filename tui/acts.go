@@ -35,16 +35,6 @@ func (sh *shell) cardActs(card func() (flows.Card, bool), given func() *flows.Gi
 		row("u", "unsubscribe", "unsubscribe", sh.askUnsubscribe),
 		row("d", "erase", "erase", sh.askErase),
 		row("r", "resubscribe", "resubscribe", sh.askResubscribe),
-		{Key: "p", Label: "prove", Why: func() string {
-			c, ok := card()
-			if !ok {
-				return "no card is under the cursor"
-			}
-			return sh.whyNoProof(c, given())
-		}, Do: func() tea.Cmd {
-			c, _ := card()
-			return sh.prove(c, given())
-		}},
 		row("z", "freeze or unfreeze", "freeze", sh.askFreeze).quiet(),
 	}
 }

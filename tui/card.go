@@ -89,7 +89,8 @@ func (c *card) place() string {
 }
 
 func (c *card) actions() []action {
-	table := c.sh.cardActs(func() (flows.Card, bool) { return c.card, true }, func() *flows.Given { return c.given })
+	here, given := func() (flows.Card, bool) { return c.card, true }, func() *flows.Given { return c.given }
+	table := append(c.sh.cardActs(here, given), c.sh.proveAct(here, given))
 	table = append(table,
 		action{Key: "[", Label: "predecessor", Quiet: c.card.Predecessor == nil, Why: func() string {
 			if c.card.Predecessor == nil {

@@ -10,6 +10,20 @@ import (
 	"kartotek/flows/proof"
 )
 
+// proveAct is the act on a card that was opened or found.
+func (sh *shell) proveAct(card func() (flows.Card, bool), given func() *flows.Given) action {
+	return action{Key: "p", Label: "prove", Why: func() string {
+		c, ok := card()
+		if !ok {
+			return "no card is under the cursor"
+		}
+		return sh.whyNoProof(c, given())
+	}, Do: func() tea.Cmd {
+		c, _ := card()
+		return sh.prove(c, given())
+	}}
+}
+
 // whyNoProof is the reason why a card's proof can't be had; "" when it can. A
 // tombstone's opens to the full address alone.
 func (sh *shell) whyNoProof(c flows.Card, given *flows.Given) string {

@@ -101,7 +101,8 @@ func (r *results) actions() []action {
 		{Key: "enter", Label: "open", Do: r.open},
 		{Key: "esc", Label: "back", Do: r.sh.back},
 	}
-	table = append(table, r.sh.cardActs(r.card, func() *flows.Given { return r.found.Given })...)
+	given := func() *flows.Given { return r.found.Given }
+	table = append(append(table, r.sh.cardActs(r.card, given)...), r.sh.proveAct(r.card, given))
 	return append(table, r.list.moves()...)
 }
 
