@@ -215,3 +215,29 @@ func TestOutboxByState(t *testing.T) {
 		}
 	}
 }
+
+// TestErasureTakesLettersInEveryState: also the one that waits for its next
+// try, and the one that is being sent at this moment.
+func TestErasureTakesLettersInEveryState(t *testing.T) {
+	for _, state := range []string{"due", "sending", "deferred", "held", "refused", "delivered"} {
+		t.Run(state, func(t *testing.T) {
+			d := newDesk(t)
+			id := d.letterIn(state)
+			_, err := d.Erase(t.Context(), anna, marie, "asked")
+			d.must(err)
+			if _, err := d.Letter(t.Context(), anna, id); !errors.Is(err, ErrNotFound) {
+				t.Errorf("the letter is still there: %v", err)
+			}
+			if _, err := d.store.Envelope(t.Context(), id); !errors.Is(err, ErrNotFound) {
+				t.Errorf("its text is still there: %v", err)
+			}
+			if left, err := d.store.Attempts(t.Context(), id); err != nil || len(left) != 0 {
+				t.Errorf("what was said about it is still there: %v, %v", left, err)
+			}
+			if err := d.Spool().Mark(t.Context(), "me", id, mta.Verdict{State: mta.Delivered, At: d.time}); !errors.Is(err, mta.ErrLost) {
+				t.Errorf("marking it: %v", err)
+			}
+			d.checkOutbox()
+		})
+	}
+}

@@ -114,7 +114,7 @@ func (tx *Tx) ClaimLetters(ctx context.Context, now Micros, n, spare int, owner 
 	byID := map[int64]*Claimed{}
 	for _, r := range rows {
 		c := &Claimed{Letter: r.Letter}
-		if err := tx.keys.open(sealLetter, r.ID, r.Sealed, &c.Envelope); err != nil {
+		if err := tx.keys.openEnvelope(r.ID, r.Sealed, &c.Envelope); err != nil {
 			return nil, err
 		}
 		byID[r.ID] = c

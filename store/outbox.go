@@ -3,7 +3,10 @@ package store
 import (
 	"context"
 	"database/sql"
+	"encoding/binary"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 )
 
@@ -82,7 +85,35 @@ type Envelope struct {
 	From      string `json:"from"`
 	To        string `json:"to"`
 	MessageID string `json:"message_id"`
-	Data      []byte `json:"data"`
+	Data      []byte `json:"-"` // the message itself
+}
+
+// sealEnvelope seals a letter: the length of its head, the head in JSON, and the
+// message as it is, which in JSON would be a third longer.
+func (k *Keys) sealEnvelope(id int64, e Envelope) ([]byte, error) {
+	head, err := json.Marshal(e)
+	if err != nil {
+		return nil, fmt.Errorf("sealing: %w", err)
+	}
+	plain := make([]byte, 4, 4+len(head)+len(e.Data))
+	binary.BigEndian.PutUint32(plain, uint32(len(head)))
+	return k.sealBytes(sealLetter, id, append(append(plain, head...), e.Data...))
+}
+
+func (k *Keys) openEnvelope(id int64, sealed []byte, e *Envelope) error {
+	plain, err := k.openBytes(sealLetter, id, sealed)
+	if err != nil {
+		return err
+	}
+	if len(plain) < 4 {
+		return ErrSealed
+	}
+	n, rest := int(binary.BigEndian.Uint32(plain)), plain[4:]
+	if n > len(rest) || json.Unmarshal(rest[:n], e) != nil {
+		return ErrSealed
+	}
+	e.Data = rest[n:]
+	return nil
 }
 
 const letterRows = `SELECT o.letter_id, o.subscriber_id, o.list_id, o.kind, o.to_masked, o.state, o.due_at, o.attempts, o.owner, o.created_at, o.done_at,
@@ -99,7 +130,7 @@ func (tx *Tx) Enqueue(ctx context.Context, l *Letter, e Envelope) error {
 	if l.State != LetterUrgent {
 		l.State = LetterDue
 	}
-	sealed, err := tx.keys.seal(sealLetter, id, e)
+	sealed, err := tx.keys.sealEnvelope(id, e)
 	if err != nil {
 		return err
 	}
@@ -119,7 +150,7 @@ func (q queries) Envelope(ctx context.Context, id int64) (Envelope, error) {
 	if err := q.get(ctx, []any{&sealed}, `SELECT sealed FROM bodies WHERE letter_id = ?`, id); err != nil {
 		return e, err
 	}
-	return e, q.keys.open(sealLetter, id, sealed, &e)
+	return e, q.keys.openEnvelope(id, sealed, &e)
 }
 
 // Letter reads one row of the outbox.
