@@ -11,7 +11,7 @@ import (
 // TestOverviewRefreshes by the poll while it is on show, keeps its numbers
 // while the store is lost, and never holds up a key.
 func TestOverviewRefreshes(t *testing.T) {
-	c := start(t, (&fakeDesk{n: 2000}).withMail(), 80, 24).keys("3").wants("confirmed", "1,600", "+164", "76 %", "13 confirmations that nobody", "now waiting 3, held 1")
+	c := start(t, (&fakeDesk{n: 2000}).withMail(), 80, 24).keys("3").wants("confirmed", "1,600", "+164", "76 %", "unconfirmed            13", "now waiting 3, held 1")
 	c.desk.n = 4000
 	c.later()
 	c.wants("3,200").desk.down = errDown
