@@ -65,5 +65,9 @@ func printOverview(w io.Writer, o flows.Overview) {
 		more = "at least "
 	}
 	fmt.Fprintf(w, "Within 24 hours %s%s unconfirmed sign-ups are forgotten, and within 7 days %s%s.\n", more, n(o.Forgotten.Day), more, n(o.Forgotten.Week))
+	if o.Requests.Next != nil {
+		fmt.Fprintf(w, "Requests that wait: %s, of them %s late and %s due within 7 days; the next is due on %s.\n",
+			n(o.Requests.Open), n(o.Requests.Late), n(o.Requests.Week), o.Requests.Next.Format(time.DateOnly))
+	}
 	fmt.Fprintf(w, "Within 30 days the evidence of %s erased people goes.\n", n(o.Evidence.Month))
 }

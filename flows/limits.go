@@ -19,6 +19,32 @@ type Ends struct {
 
 func endsOf(n [3]int64) Ends { return Ends{Day: n[0], Week: n[1], Month: n[2]} }
 
+// DueRequests says how the open requests stand against the month in which they
+// are to be answered (GDPR art. 12(3)).
+type DueRequests struct {
+	Open int64      `json:"open"`
+	Late int64      `json:"late"`
+	Week int64      `json:"due_within_7_days"` // the late ones included
+	Next *time.Time `json:"next_due"`
+}
+
+func (s *Service) dueRequests(ctx context.Context, now time.Time, open int64) (DueRequests, error) {
+	out := DueRequests{Open: open}
+	if open == 0 {
+		return out, nil
+	}
+	next, err := s.store.NextRequest(ctx)
+	if err != nil {
+		return out, err
+	}
+	out.Next = keptTime(next)
+	if out.Late, err = s.store.RequestsBy(ctx, store.At(now), overviewCount); err != nil {
+		return out, err
+	}
+	out.Week, err = s.store.RequestsBy(ctx, store.At(now.AddDate(0, 0, 7)), overviewCount)
+	return out, err
+}
+
 // forgottenSoon counts the confirmations that nobody has clicked and that end
 // soon; whole is false when there are more than it looks at.
 func (s *Service) forgottenSoon(ctx context.Context, now time.Time) (e Ends, whole bool, err error) {

@@ -23,6 +23,8 @@ type Overview struct {
 	Weeks        []WeekNumbers        `json:"weeks"` // 26, oldest first; the last is the present one
 	LettersOpen  int64                `json:"letters_open"`
 	LettersHeld  int64                `json:"letters_held"`
+	// Requests are those that wait for an answer.
+	Requests DueRequests `json:"requests"`
 	// Forgotten counts the confirmations that nobody has clicked and that end,
 	// address and all; at least so many when AndMore is set.
 	Forgotten Ends `json:"forgotten_within"`
@@ -90,6 +92,9 @@ func (s *Service) Overview(ctx context.Context, a Actor) (Overview, error) {
 		o.Days = append(o.Days, dayNumbers(history, d, o.Lists))
 	}
 	if o.Weeks, err = s.weekNumbers(ctx, store.WeekOf(now)); err != nil {
+		return Overview{}, err
+	}
+	if o.Requests, err = s.dueRequests(ctx, now, counters.OpenRequests); err != nil {
 		return Overview{}, err
 	}
 	var whole bool

@@ -372,3 +372,28 @@ func TestEvidenceThatEnds(t *testing.T) {
 		}
 	}
 }
+
+// TestRequestsDue: a request has a calendar month, and is late after it.
+func TestRequestsDue(t *testing.T) {
+	d := newDesk(t)
+	d.bring(marie, Confirmed)
+	_, err := d.AddRequest(t.Context(), anna, NewRequest{Kind: KindAccess, SubscriberID: d.newest(marie).SubscriberID, Note: "by letter"})
+	d.must(err)
+	for _, step := range []struct {
+		pass time.Duration
+		want DueRequests
+	}{
+		{0, DueRequests{Open: 1}},
+		{22 * 24 * time.Hour, DueRequests{Open: 1, Week: 1}},
+		{10 * 24 * time.Hour, DueRequests{Open: 1, Week: 1, Late: 1}},
+	} {
+		d.pass(step.pass)
+		got := d.overview().Requests
+		if got.Next == nil {
+			t.Fatal("none is due")
+		}
+		if got.Next = nil; got != step.want {
+			t.Errorf("%s on: %+v, want %+v", step.pass, got, step.want)
+		}
+	}
+}

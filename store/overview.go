@@ -20,6 +20,14 @@ func (q queries) ForgottenBy(ctx context.Context, from, to Micros, most int) (n 
 	return n, seen <= int64(most), err
 }
 
+const requestsBy = `SELECT COUNT(*) FROM (SELECT request_id FROM requests WHERE state = ? AND due_at <= ? LIMIT ?) AS soon`
+
+// RequestsBy counts the open requests that are due by a time, up to most of them.
+func (q queries) RequestsBy(ctx context.Context, by Micros, most int) (n int64, err error) {
+	err = q.get(ctx, []any{&n}, requestsBy, RequestOpen, by, most)
+	return n, err
+}
+
 const evening = `SELECT COALESCE((SELECT n FROM days WHERE name = ? AND day > ? ORDER BY day LIMIT 1), (SELECT SUM(n) FROM counters WHERE name = ?), 0)`
 
 // Evening is what a counter stood at at the end of a day: the number that the

@@ -108,7 +108,7 @@ func (c *contacts) actions() []action {
 	acts := c.sh.cardActs(c.card, func() *flows.Given { return nil })
 	if len(c.marks) > 0 {
 		table = c.markedActs()
-		acts = slices.DeleteFunc(acts, func(a action) bool { return a.has("u") || a.has("d") })
+		acts = slices.DeleteFunc(acts, func(a action) bool { return a.has("e") || a.has("u") || a.has("d") })
 	}
 	table = append(table,
 		action{Key: "enter", Label: "open", Why: here, Do: c.openCard},

@@ -30,6 +30,8 @@ type Desk interface {
 	KeepProof(b *proof.Bundle, format string) (path string, err error)
 
 	Unsubscribe(ctx context.Context, who flows.Actor, id int64, list string) (flows.Card, error)
+	// AskExport asks for several contacts' data, which a second person approves.
+	AskExport(ctx context.Context, who flows.Actor, w flows.BulkWish) (flows.Request, error)
 	// UndoUnsubscribe takes back the actor's own; UndoUntil is until when it can
 	// be, the zero time when it can't.
 	UndoUnsubscribe(ctx context.Context, who flows.Actor, id int64) (flows.Card, error)

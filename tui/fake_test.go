@@ -271,6 +271,10 @@ func (d *fakeDesk) Unsubscribe(_ context.Context, _ flows.Actor, id int64, list 
 	return d.change(id, func(c *flows.Card) { c.Permission = flows.Unsubscribed }), nil
 }
 
+func (d *fakeDesk) AskExport(_ context.Context, _ flows.Actor, w flows.BulkWish) (flows.Request, error) {
+	return flows.Request{ID: 7}, d.begin(fmt.Sprintf("ask export %v %q", w.IDs, w.Reason))
+}
+
 func (d *fakeDesk) UndoUntil(_ flows.Actor, id int64) time.Time {
 	if id%10 == 9 { // a sign-up that waited
 		return time.Time{}

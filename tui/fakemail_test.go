@@ -68,6 +68,10 @@ func (d *fakeDesk) Overview(context.Context, flows.Actor) (flows.Overview, error
 		o.Weeks = append(o.Weeks, flows.WeekNumbers{Week: flows.Week{Opens: d.n / 2 * (3 + i%9), Clicks: d.n / 20 * (i % 6)}})
 	}
 	o.Forgotten, o.AndMore = flows.Ends{Day: d.n / 150, Week: d.n / 20, Month: d.n / 20}, d.hostile
+	o.Requests = flows.DueRequests{Open: d.n / 400, Week: d.n / 900, Late: d.n / 2000, Next: ptr(today.AddDate(0, 0, 6))}
+	if o.Requests.Late > 0 {
+		o.Requests.Next = ptr(today.AddDate(0, 0, -2))
+	}
 	o.Evidence = flows.Ends{Day: d.n / 1000, Week: d.n / 160, Month: d.n / 40}
 	return o, nil
 }

@@ -56,6 +56,7 @@ func (c *contacts) markedActs() []action {
 	n := number(int64(len(c.marks)))
 	return []action{
 		{Key: "esc", Label: "clear", Do: c.unmark},
+		{Key: "e", Label: "export " + n, Why: c.whyExport, Do: c.askExportMarked},
 		{Key: "u", Label: "unsubscribe " + n, Why: func() string { return c.whyMarked("unsubscribe") }, Do: c.askUnsubscribeMarked},
 		{Key: "d", Label: "erase " + n, Why: func() string { return c.whyMarked("erase") }, Do: c.askEraseMarked},
 	}
@@ -73,6 +74,41 @@ func (c *contacts) whyMarked(act string) string {
 		}
 	}
 	return why
+}
+
+// whyExport is why data can't be asked for, or "".
+func (c *contacts) whyExport() string { return c.sh.Desk.Why(c.sh.Actor, "export", flows.Card{}) }
+
+// askExportMarked asks for the data of all that are marked. Nothing leaves
+// before a second person approves.
+func (c *contacts) askExportMarked() tea.Cmd {
+	sh := c.sh
+	ids := slices.Sorted(maps.Keys(c.marks))
+	n := plural(int64(len(ids)), "contact", "contacts")
+	f := &form{title: "Export", labels: []string{"No", "Ask for " + number(int64(len(ids)))}, fields: []field{typed("Reason", "what it is for; the second person reads it", 500)}}
+	f.body = func(w int) []string {
+		return append([]string{sh.theme.bold.Render("Export " + n), ""},
+			sh.dimmed("A second person has to approve: the request waits under Requests. The file is then encrypted to your SSH key, kept for a week, and gone as soon as one of them is erased.", w)...)
+	}
+	f.submit = func() tea.Cmd {
+		cause := f.value(0)
+		if cause == "" {
+			f.fault = "give a reason: the second person decides by it"
+			f.refocus(0)
+			return nil
+		}
+		return f.wait(act(sh, "export", func(ctx context.Context) (flows.Request, error) {
+			return sh.Desk.AskExport(ctx, sh.Actor, flows.BulkWish{IDs: ids, Reason: cause})
+		}, func(r flows.Request, err error) tea.Cmd {
+			if !f.end(err) {
+				return sh.failUnder(f, "export", err)
+			}
+			clear(c.marks)
+			c.grid.forget()
+			return tea.Batch(sh.ping(), sh.say(done, "request "+strconv.FormatInt(r.ID, 10)+": the export of "+n+" waits for a second person"))
+		}))
+	}
+	return sh.openForm(f)
 }
 
 // sorted splits the marked into those that an act is possible on, by

@@ -19,6 +19,14 @@ func TestMarking(t *testing.T) {
 	c.keys("F", " ", "2", "1").wants("1 marked").keys("esc", "up", "u").wants("SubscriberID 1040").didNothing()
 }
 
+// TestExportOfMarked asks once for all, with a reason, and waits for approval.
+func TestExportOfMarked(t *testing.T) {
+	c := start(t, few(), 100, 30).keys("   ", "e").wants("Export 3 contacts", "second person").keys("tab", "right", "enter").wants("give a reason")
+	c.didNothing()
+	c.keys("an audit", "tab", "enter").wants("request 7: the export of 3 contacts waits for a second person").lacks("marked")
+	c.hasDone(`ask export [1038 1039 1040] "an audit"`)
+}
+
 // TestActingOnMarkedAsks: nothing but the other button, with one reason, does.
 func TestActingOnMarkedAsks(t *testing.T) {
 	for name, keys := range map[string][]string{

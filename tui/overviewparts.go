@@ -23,11 +23,11 @@ func (v view) overview(o flows.Overview) []string {
 	var split [][]panel
 	switch {
 	case v.w >= threeBeside:
-		split = [][]panel{{v.people, v.onLists}, {v.confirmations, v.rights}, {v.mail, v.limits}}
+		split = [][]panel{{v.people, v.onLists}, {v.confirmations, v.rights, v.requests}, {v.mail, v.limits}}
 	case v.w >= twoBeside:
-		split = [][]panel{{v.people, v.onLists, v.limits}, {v.confirmations, v.rights, v.mail, v.used}}
+		split = [][]panel{{v.people, v.onLists, v.limits, v.requests}, {v.confirmations, v.rights, v.mail, v.used}}
 	default:
-		split = [][]panel{{v.people, v.confirmations, v.mail, v.limits, v.rights, v.onLists, v.used}}
+		split = [][]panel{{v.people, v.confirmations, v.requests, v.mail, v.limits, v.rights, v.onLists, v.used}}
 	}
 	w := (v.w - 4 - gap*(len(split)-1)) / len(split)
 	columns := make([][]string, len(split))
@@ -200,6 +200,22 @@ func (v view) mail(o flows.Overview, w int) []string {
 		v.flowed(o, "refused", func(d flows.DayNumbers) int64 { return d.Refused }),
 	}, w)
 	return append(out, fit(t.dim.Render("now waiting ")+t.text.Render(number(o.LettersOpen))+t.dim.Render(", held ")+t.text.Render(number(o.LettersHeld)), w))
+}
+
+// requests says how long there is left to answer those who asked.
+func (v view) requests(o flows.Overview, w int) []string {
+	t := v.sh.theme
+	out := v.table("Requests", []string{"open", "due in 7 d", "late"}, []figures{
+		{name: "to answer", style: t.dim, numbers: []string{number(o.Requests.Open), number(o.Requests.Week), number(o.Requests.Late)}},
+	}, w)
+	if o.Requests.Next == nil {
+		return out
+	}
+	line, style := "the next is to be answered "+ago(*o.Requests.Next, v.now), t.dim
+	if o.Requests.Late > 0 {
+		line, style = "! the month is over since "+span(v.now.Sub(*o.Requests.Next)), t.warn
+	}
+	return append(out, style.Render(fit(line, w)))
 }
 
 // limits says what goes by itself soon: sign-ups that nobody confirms, and the
