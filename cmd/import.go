@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -15,22 +16,27 @@ func (a *app) importing() *cobra.Command {
 	var o flows.ImportOptions
 	var pending, activity bool
 	var columns []string
+	var feed follow
 	c := &cobra.Command{
-		Use:   "import FILE|- (--list L (--confirmed | --pending) | --activity)",
+		Use:   "import (FILE|- | --follow DIR) (--list L (--confirmed | --pending) | --activity)",
 		Short: "Take contacts from a CSV, XLSX or JSON lines file",
 		Long: "Take contacts from a CSV, XLSX or JSON lines file (- is standard input). Encoding, delimiter and columns are found out; evidence comes from the columns signed_up_at, signed_up_ip, confirmed_at and confirmed_ip. " +
 			"Erased and withdrawn addresses are refused, and listed in the report by line number.\n\n" +
 			"With --activity, count what contacts did with their mail: the columns are email or subscriber_id, kind (open, click or update) and at, and if you have them city, country and list. " +
-			"Nobody is made a contact by it, and a file is counted once.",
-		Args: cobra.ExactArgs(1),
+			"Nobody is made a contact by it, and a file is counted once.\n\n" +
+			"With --follow DIR, take the files that arrive there as they come, each once, until told to stop; what is taken moves into DIR/done, and what can't be read into DIR/refused.",
+		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
-			path, done, err := a.piped(args[0])
+			if (len(args) == 1) == (feed.dir != "") {
+				return usageError{errors.New("give the file to import, or a directory that files arrive in with --follow")}
+			}
+			path, done, err := a.piped(strings.Join(args, ""))
 			if err != nil {
 				return err
 			}
 			defer func() { err = errors.Join(err, done()) }()
 			if activity {
-				if err := noneOf(cmd, "--activity", "list", "confirmed", "pending", "dry-run"); err != nil {
+				if err := noneOf(cmd, "--activity", "list", "confirmed", "pending", "dry-run", "follow"); err != nil {
 					return err
 				}
 				return a.importActivity(cmd.Context(), path, columns)
@@ -43,6 +49,9 @@ func (a *app) importing() *cobra.Command {
 			}
 			if o.Map, err = mapping(columns); err != nil {
 				return err
+			}
+			if feed.dir != "" {
+				return a.follow(cmd.Context(), feed, o)
 			}
 			desk, err := a.open(cmd.Context())
 			if err != nil {
@@ -57,6 +66,8 @@ func (a *app) importing() *cobra.Command {
 			return errors.Join(a.print(res, func(w io.Writer) { printImport(w, o.List, res) }), err)
 		},
 	}
+	c.Flags().StringVar(&feed.dir, "follow", "", "take the files that arrive in this directory, until told to stop")
+	c.Flags().DurationVar(&feed.settle, "settle", 2*time.Second, "with --follow: how long a file must stay as it is before it is taken")
 	c.Flags().StringVar(&o.List, "list", "", "the list that the contacts stand on; made when there is none of that name")
 	c.Flags().BoolVar(&o.Confirmed, "confirmed", false, "they confirmed elsewhere")
 	c.Flags().BoolVar(&pending, "pending", false, "each gets a confirmation mail")

@@ -32,8 +32,8 @@ var overSSH = map[string]func(*cobra.Command, []string) error{
 }
 
 // fromStdin takes a file on standard input only.
-func fromStdin(_ *cobra.Command, args []string) error {
-	if args[0] != "-" {
+func fromStdin(c *cobra.Command, args []string) error {
+	if strings.Join(args, " ") != "-" || c.Flags().Changed("follow") {
 		return usageError{errors.New("over SSH a file comes on standard input: give - for FILE, and < FILE after the ssh command")}
 	}
 	return nil

@@ -70,9 +70,24 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "json": jsonValue, "keys": jsonKeys, "let": let, "plain": plain, "encode": encode, "xlsx": workbook,
 			"state": state, "bytes": bytesOf, "get": get, "sshready": sshReady, "tinydisk": tinyDisk, "mode": mode, "spoil": spoil, "newer": newer, "tamper": tamper, "unescape": unescape, "say": say,
-			"receiver": receiver, "nameserver": nameserver, "received": received, "verified": verified, "port": port, "awaitport": awaitPort, "bounce": bounce,
+			"receiver": receiver, "nameserver": nameserver, "received": received, "verified": verified, "port": port, "awaitport": awaitPort, "bounce": bounce, "await": await,
 		},
 	})
+}
+
+// await PATTERN: waits until there is a file whose path matches.
+func await(ts *testscript.TestScript, neg bool, args []string) {
+	need(ts, neg, len(args) == 1, "await PATTERN")
+	for end := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
+		found, err := filepath.Glob(ts.MkAbs(args[0]))
+		ts.Check(err)
+		if len(found) > 0 {
+			return
+		}
+		if time.Now().After(end) {
+			ts.Fatalf("there is no %s", args[0])
+		}
+	}
 }
 
 func freePort() (string, error) {

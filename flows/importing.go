@@ -29,13 +29,18 @@ func (s *Service) Import(ctx context.Context, a Actor, path string, o ImportOpti
 	if err := s.allow(ctx, a, doImport); err != nil {
 		return ImportResult{}, err
 	}
+	return s.importFile(ctx, a, path, o, nil, progress)
+}
+
+// importFile imports a file; of says that it belongs to a feed.
+func (s *Service) importFile(ctx context.Context, a Actor, path string, o ImportOptions, of *feedFile, progress func(ImportProgress)) (ImportResult, error) {
 	o.List = listName(o.List)
 	r, err := intake.Open(path, intake.Options{Map: o.Map})
 	if err != nil {
-		return ImportResult{}, err
+		return ImportResult{}, &unreadableError{err}
 	}
 	defer r.Close()
-	im := &importer{s: s, a: a, o: o, in: r, progress: progress, started: store.At(s.now())}
+	im := &importer{s: s, a: a, o: o, in: r, of: of, progress: progress, started: store.At(s.now())}
 	im.res.DryRun = o.DryRun
 	if im.fileKey, err = keyOfFile(path, o); err != nil {
 		return im.res, err
@@ -47,6 +52,9 @@ func (s *Service) Import(ctx context.Context, a Actor, path string, o ImportOpti
 		return im.res, err
 	}
 	err = cmp.Or(im.run(ctx), im.report.close()) // of a full disk, one word is enough
+	if err == nil && of != nil {
+		err = of.unchanged()
+	}
 	im.res.Report = im.report.path
 	if !o.DryRun {
 		err = cmp.Or(err, im.end(context.WithoutCancel(ctx), err))
@@ -83,6 +91,7 @@ type importer struct {
 	a        Actor
 	o        ImportOptions
 	in       *intake.Reader
+	of       *feedFile // nil: of no feed
 	list     store.List
 	fileKey  []byte
 	started  store.Micros
@@ -186,7 +195,7 @@ func (im *importer) readAll(ctx context.Context, chunks chan<- []*item) error {
 			return nil
 		}
 		if readErr != nil {
-			return readErr
+			return &unreadableError{readErr}
 		}
 	}
 }
@@ -328,6 +337,11 @@ func (im *importer) end(ctx context.Context, failed error) error {
 		}
 		if failed == nil {
 			if err := tx.DropImport(ctx, im.fileKey); err != nil {
+				return err
+			}
+		}
+		if failed == nil && im.of != nil {
+			if err := tx.TakeFile(ctx, im.of.key, im.started); err != nil {
 				return err
 			}
 		}

@@ -154,9 +154,6 @@ func (q queries) RatingsDue(ctx context.Context, now Micros, n int) ([]int64, er
 
 const ratingsDue = `SELECT subscriber_id FROM contacts WHERE rate_at > 0 AND rate_at <= ? ORDER BY rate_at LIMIT ?`
 
-// importDone stands for the line of a file that was taken to its end.
-const importDone = -1
-
 // ActivityTaken tells how far a file of activity was taken, which may be
 // counted only once: after which line, or that it was taken whole.
 func (q queries) ActivityTaken(ctx context.Context, fileKey []byte) (started Micros, line int64, whole bool, err error) {

@@ -1,6 +1,13 @@
 package store
 
-import "context"
+import (
+	"context"
+	"errors"
+)
+
+// importDone stands for the line of a file that was taken to its end, and is
+// remembered so that it isn't taken again.
+const importDone = -1
 
 // SetImport notes, in the transaction of a chunk, up to which line a file is
 // imported; so an import that was killed is known by its file.
@@ -23,4 +30,19 @@ func (tx *Tx) DropImport(ctx context.Context, fileKey []byte) error {
 func (q queries) ImportStopped(ctx context.Context, fileKey []byte) (started Micros, line int64, err error) {
 	err = q.get(ctx, []any{&started, &line}, `SELECT started_at, line FROM imports WHERE file_key = ?`, fileKey)
 	return started, line, err
+}
+
+// TakeFile notes, in the transaction that ends its import, that a file of a
+// feed was taken.
+func (tx *Tx) TakeFile(ctx context.Context, fileKey []byte, started Micros) error {
+	return tx.SetImport(ctx, fileKey, started, importDone)
+}
+
+// FileTaken tells whether a file of a feed was taken, and when that began.
+func (q queries) FileTaken(ctx context.Context, fileKey []byte) (started Micros, taken bool, err error) {
+	started, line, err := q.ImportStopped(ctx, fileKey)
+	if errors.Is(err, ErrNotFound) {
+		err = nil
+	}
+	return started, err == nil && line == importDone, err
 }
