@@ -17,6 +17,7 @@ import (
 	_ "github.com/ncruces/go-sqlite3/vfs/adiantum" // as the store has it
 
 	"kartotek/flows"
+	"kartotek/flows/letters"
 	"kartotek/store"
 	"kartotek/store/mariadb"
 )
@@ -90,7 +91,7 @@ func openStore(ctx context.Context, p place) (*store.Store, *flows.Service, erro
 	if err != nil {
 		return nil, nil, err
 	}
-	return s, flows.New(s, flows.Config{PublicURL: "http://127.0.0.1", Company: "Bench"}), nil
+	return s, flows.New(s, flows.Config{PublicURL: "http://127.0.0.1", Company: "Bench", From: letters.Sender{Address: "news@" + signingDomain}}), nil
 }
 
 // staff is who does what is measured.

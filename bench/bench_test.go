@@ -35,6 +35,11 @@ func TestTable(t *testing.T) {
 			t.Fatalf("%v\n%s", err, log.String())
 		}
 	}
+	if os.Getenv("KARTOTEK_SOAK") == "1" {
+		if err := run(t.Context(), []string{"-n", "1000", "-on", sqlite, "-only", "mail"}, &out, &log); err != nil {
+			t.Fatalf("%v\n%s", err, log.String())
+		}
+	}
 	for _, want := range []string{
 		"import with sealing, 2000 rows", "peak memory", "search by address in 2000",
 		"page of 50, all three, few: last against first", "the worst of them",

@@ -30,6 +30,7 @@ type job struct {
 	To   place // a new store
 	File string
 	From place
+	Sink string // where to send the letters of To, instead
 }
 
 type outcome struct {
@@ -142,8 +143,11 @@ func child(ctx context.Context, j job) (out outcome, peak int64, err error) {
 
 func (j job) run(ctx context.Context, w io.Writer) error {
 	do := j.importFile
-	if j.Bare {
+	switch {
+	case j.Bare:
 		do = j.insertBare
+	case j.Sink != "":
+		do = j.send
 	}
 	out, err := do(ctx)
 	if err != nil {

@@ -63,6 +63,7 @@ var parts = []struct {
 	{"keys", (*bench).keys, true},
 	{"wait", (*bench).waits, true},
 	{"mail", (*bench).mail, false},
+	{"backlog", (*bench).backlog, false},
 }
 
 // measure runs the parts wanted on an engine.
