@@ -77,7 +77,12 @@ func (a *app) configure(flags *pflag.FlagSet) error {
 	}}), nil); err != nil {
 		return fmt.Errorf("reading the environment: %w", err)
 	}
-	if err := k.Load(posflag.Provider(flags, ".", k), nil); err != nil {
+	if err := k.Load(posflag.ProviderWithFlag(flags, ".", k, func(f *pflag.Flag) (string, any) {
+		if f.Name == copyFrom { // the letters' sender is no flag
+			return "", nil
+		}
+		return f.Name, posflag.FlagVal(flags, f)
+	}), nil); err != nil {
 		return fmt.Errorf("reading the flags: %w", err)
 	}
 	a.set = settings{

@@ -15,7 +15,7 @@ import (
 // console opens the console on this terminal, with the engine behind it.
 func (a *app) console(ctx context.Context) error {
 	if !terminal(a.in) || !terminal(a.out) {
-		return usageError{errors.New("the console needs a terminal; without one there are the commands find, browse, import, export, erase, unsubscribe, resubscribe, mailbox, lists, outbox, overview, audit, backup, restore, journal, keys, doctor, sample, migrate and serve")}
+		return usageError{errors.New("the console needs a terminal; without one there are the commands find, browse, import, export, erase, unsubscribe, resubscribe, mailbox, lists, outbox, overview, audit, backup, restore, copy, journal, keys, doctor, sample, migrate and serve")}
 	}
 	e, err := a.start(ctx, slog.New(slog.DiscardHandler), true)
 	if err != nil {

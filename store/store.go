@@ -24,6 +24,8 @@ type Options struct {
 	// NewJournal begins another erasure journal where this machine's was lost
 	// for good: what was erased since a backup may come back with it.
 	NewJournal bool
+	// Copying opens a store that another is to be copied into.
+	Copying bool
 }
 
 // CheckURL tells whether a store's address can be understood, without opening it.
@@ -82,10 +84,21 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 
 // check compares the store with what lies outside of it: key file and journal.
 func (s *Store) check(ctx context.Context, o Options) error {
+	copying, err := s.raw.Setting(ctx, settingCopying)
+	if err != nil {
+		return err
+	}
+	if copying != "" && !o.Copying {
+		return ErrCopying
+	}
 	if err := errors.Join(s.checkProbe(ctx), s.raw.keys.openLog()); err != nil {
 		return err
 	}
-	err := s.openJournal(ctx)
+	if o.Copying { // its journal comes with what is copied
+		s.journal = &journal{}
+		return nil
+	}
+	err = s.openJournal(ctx)
 	if errors.Is(err, ErrJournal) && o.NewJournal {
 		err = s.renewJournal(ctx)
 	}
