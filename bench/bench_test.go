@@ -27,11 +27,11 @@ func TestMain(m *testing.M) {
 func TestTable(t *testing.T) {
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
 	var out, log bytes.Buffer
-	if err := run(t.Context(), []string{"-n", "2000", "-on", sqlite, "-only", "import,find,browse,wait"}, &out, &log); err != nil {
+	if err := run(t.Context(), []string{"-n", "2000", "-on", sqlite, "-only", "import,find,browse,log,wait"}, &out, &log); err != nil {
 		t.Fatalf("%v\n%s", err, log.String())
 	}
 	if mariadb.Installed() == nil {
-		if err := run(t.Context(), []string{"-n", "1000", "-on", mariaDB, "-only", "import,find"}, &out, &log); err != nil {
+		if err := run(t.Context(), []string{"-n", "1000", "-on", mariaDB, "-only", "import,find,log"}, &out, &log); err != nil {
 			t.Fatalf("%v\n%s", err, log.String())
 		}
 	}
@@ -42,7 +42,7 @@ func TestTable(t *testing.T) {
 	}
 	for _, want := range []string{
 		"import with sealing, 2000 rows", "peak memory", "search by address in 2000",
-		"page of 50, all three, few: last against first", "the worst of them",
+		"page of 50, all three, few: last against first", "acts a second: with the log", "one entry of the log", "the worst of them",
 	} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no line %q in\n%s", want, out.String())

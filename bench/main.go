@@ -59,6 +59,7 @@ var parts = []struct {
 	{"import", (*bench).imports, false},
 	{"find", (*bench).find, false},
 	{"browse", (*bench).browse, false},
+	{"log", (*bench).ledger, false},
 	{"start", (*bench).starts, true},
 	{"keys", (*bench).keys, true},
 	{"wait", (*bench).waits, true},

@@ -55,8 +55,13 @@ func (s *auditScreen) details() tea.Cmd {
 	r, _ := s.row()
 	return s.sh.open(&pager{sh: s.sh, title: "Audit row " + strconv.FormatInt(r.ID, 10), plain: true, lines: func(w int) []string {
 		return pairs(s.sh.theme, w, []pair{
-			{"at", r.At.In(s.sh.zone).Format("2 Jan 2006 15:04:05 MST")}, {"who", clean(r.Actor)}, {"role", clean(r.Role)}, {"from", clean(r.From)},
-			{"what", clean(r.Act)}, {"card", cardNumber(r)}, {"why", clean(r.Why)},
+			{"at", r.At.In(s.sh.zone).Format("2 Jan 2006 15:04:05 MST")},
+			{"who", clean(r.Actor)},
+			{"role", clean(r.Role)},
+			{"from", clean(r.From)},
+			{"what", clean(r.Act)},
+			{"card", cardNumber(r)},
+			{"why", clean(r.Why)},
 		})
 	}})
 }
