@@ -358,9 +358,12 @@ func TestManyWriters(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	failed := make(chan error, 8)
-	for i := range 4 {
+	var services [4]*Service
+	for i := range services { // before any works: each tells the store of itself
+		services[i] = New(d.store, Config{Checkpoints: d.cfg.Checkpoints})
+	}
+	for i, s := range services {
 		go func() {
-			s := New(d.store, Config{Checkpoints: d.cfg.Checkpoints})
 			for n := range 10 {
 				if _, err := s.AddList(ctx, anna, fmt.Sprintf("List %d of %d", n, i)); err != nil {
 					failed <- err

@@ -8,6 +8,7 @@ import (
 
 	tea "charm.land/bubbletea/v2"
 	"github.com/charmbracelet/colorprofile"
+	uv "github.com/charmbracelet/ultraviolet"
 )
 
 // Size is that of a terminal, in characters.
@@ -31,6 +32,23 @@ func (s Size) bounded() Size {
 	return Size{Cols: max(0, min(s.Cols, most.Cols)), Rows: max(0, min(s.Rows, most.Rows))}
 }
 
+// feed reads what the user does, until the terminal's input ends. The program
+// itself is given an input on which nothing comes: its own reader would wait
+// for ever to hand over what comes in the moment that the program ends.
+func (t Terminal) feed(ctx context.Context, p *tea.Program) {
+	events := make(chan uv.Event)
+	go func() {
+		defer close(events)
+		// An input that fails has ended, which the session sees as well.
+		_ = uv.NewTerminalReader(t.In, uv.Environ(t.Environ).Getenv("TERM")).StreamEvents(ctx, events)
+	}()
+	go func() {
+		for e := range events {
+			p.Send(e) // returns at once when the program has ended
+		}
+	}()
+}
+
 // RunOn is Run on a terminal at the far end of a connection.
 func RunOn(ctx context.Context, o Options, t Terminal) error {
 	ctx, cancel := context.WithCancel(ctx)
@@ -40,7 +58,8 @@ func RunOn(ctx context.Context, o Options, t Terminal) error {
 		return m.sh.screenless()
 	}
 	size := t.Size.bounded()
-	p := tea.NewProgram(m, tea.WithContext(ctx), tea.WithInput(t.In), tea.WithOutput(t.Out), tea.WithEnvironment(t.Environ),
+	quiet, done := io.Pipe()
+	p := tea.NewProgram(m, tea.WithContext(ctx), tea.WithInput(quiet), tea.WithOutput(t.Out), tea.WithEnvironment(t.Environ),
 		tea.WithColorProfile(colorprofile.Env(t.Environ)), tea.WithWindowSize(size.Cols, size.Rows), tea.WithoutSignalHandler(),
 		tea.WithFilter(func(_ tea.Model, msg tea.Msg) tea.Msg {
 			switch msg.(type) {
@@ -63,7 +82,9 @@ func RunOn(ctx context.Context, o Options, t Terminal) error {
 			}
 		}
 	})
+	t.feed(ctx, p)
 	_, err := p.Run()
+	done.Close()
 	cancel()
 	sizes.Wait()
 	m.sh.calls.close()
