@@ -75,7 +75,7 @@ func (a *app) start(ctx context.Context, log *slog.Logger, patient bool) (*engin
 	ctx, e.stop = context.WithCancel(ctx)
 	e.group, ctx = errgroup.WithContext(ctx)
 	e.desk.SetLog(log)
-	m := newMetrics(e.desk, log)
+	m := newMetrics(e.desk, e.mail, log)
 	if e.route != nil {
 		sender := mta.NewSender(e.desk.Spool(), e.route, mta.WithLogger(log), mta.WithSigning(e.signers), mta.WithObserver(m.observe))
 		e.desk.OnLetter(sender.Wake)
@@ -86,7 +86,7 @@ func (a *app) start(ctx context.Context, log *slog.Logger, patient bool) (*engin
 	}
 	e.group.Go(func() error { return e.desk.Clock(ctx) })
 	if e.web != nil {
-		h := web.Handler(web.Options{Desk: e.desk, PublicURL: a.common.publicURL, Company: a.common.company, TrustedProxies: a.set.Proxies, Metrics: m.handler(), MetricsFor: a.set.Metrics, Log: log})
+		h := web.Handler(web.Options{Desk: e.desk, PublicURL: a.common.publicURL, Company: a.common.company, TrustedProxies: a.set.Proxies, Metrics: m.handler(), MetricsFor: a.set.Metrics, Observe: m.request, Log: log})
 		e.group.Go(func() error { return web.Serve(ctx, e.web, h) })
 	}
 	if e.ssh != nil {

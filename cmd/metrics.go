@@ -4,6 +4,8 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -21,25 +23,30 @@ const scrapeTime = 5 * time.Second
 // are words of ours, never a server's or a person's.
 type metrics struct {
 	registry *prometheus.Registry
+	route    string // how mail leaves, in a word
 	attempts *prometheus.CounterVec
-	took     prometheus.Histogram
+	took     *prometheus.HistogramVec
 	waited   prometheus.Histogram
+	requests *prometheus.HistogramVec
 }
 
-func newMetrics(desk *flows.Service, log *slog.Logger) *metrics {
+func newMetrics(desk *flows.Service, route string, log *slog.Logger) *metrics {
 	m := &metrics{
-		registry: prometheus.NewRegistry(),
+		registry: prometheus.NewRegistry(), route: route,
 		attempts: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "kartotek_mail_attempts_total", Help: "Attempts of this process to send a letter, by what came of them and how the connection was protected.",
-		}, []string{"state", "tls"}),
-		took: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "kartotek_mail_attempts_total", Help: "Attempts of this process to send a letter, by the route, what came of them, what it was about and how the connection was protected.",
+		}, []string{"route", "state", "reason", "tls"}),
+		took: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "kartotek_mail_attempt_seconds", Help: "How long an attempt took, from its start until its verdict was kept.", Buckets: prometheus.ExponentialBuckets(0.005, 4, 9),
-		}),
+		}, []string{"route"}),
 		waited: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "kartotek_mail_first_attempt_seconds", Help: "How long letters that somebody waits for took until their first attempt had ended.", Buckets: prometheus.ExponentialBuckets(0.01, 4, 9),
 		}),
+		requests: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "kartotek_web_request_seconds", Help: "Requests to the web pages, by method, page and status.", Buckets: prometheus.ExponentialBuckets(0.001, 4, 8),
+		}, []string{"method", "page", "status"}),
 	}
-	m.registry.MustRegister(m.attempts, m.took, m.waited, &mailCollector{desk, log}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.registry.MustRegister(m.attempts, m.took, m.waited, m.requests, &mailCollector{desk, log}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 
@@ -53,11 +60,28 @@ func (m *metrics) observe(l mta.Letter, v mta.Verdict, took time.Duration) {
 	if tls == "" {
 		tls = "none"
 	}
-	m.attempts.WithLabelValues(string(v.State), tls).Inc()
-	m.took.Observe(took.Seconds())
+	m.attempts.WithLabelValues(m.route, string(v.State), reasonOf(v.Enhanced), tls).Inc()
+	m.took.WithLabelValues(m.route).Observe(took.Seconds())
 	if l.Urgent && l.Attempts == 1 {
 		m.waited.Observe(time.Since(l.Created).Seconds())
 	}
+}
+
+// reasons are the subjects of RFC 3463 section 3, by their digit.
+var reasons = [...]string{"other", "address", "mailbox", "system", "network", "protocol", "content", "policy"}
+
+// reasonOf is what a status code of a server, which may say anything, is about.
+func reasonOf(enhanced string) string {
+	parts := strings.Split(enhanced, ".")
+	if len(parts) != 3 || len(parts[1]) != 1 || parts[1] < "0" || parts[1] > "7" {
+		return reasons[0]
+	}
+	return reasons[parts[1][0]-'0']
+}
+
+// request counts a request to the web pages.
+func (m *metrics) request(method, page string, status int, took time.Duration) {
+	m.requests.WithLabelValues(method, page, strconv.Itoa(status)).Observe(took.Seconds())
 }
 
 // mailCollector reads the store's own counters when it is asked.

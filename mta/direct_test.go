@@ -191,6 +191,8 @@ func TestDirectNowhere(t *testing.T) {
 func TestDirectTLS(t *testing.T) {
 	valid, roots := certificate(t, "mx1.test", time.Now().Add(time.Hour))
 	wrong, _ := certificate(t, "other.test", time.Now().Add(time.Hour))
+	expired, _ := certificate(t, "mx1.test", time.Now().Add(-24*time.Hour))
+	roots.AddCert(leaf(t, expired)) // so that only its age speaks against it
 	zones := map[string]mockdns.Zone{
 		"example.dk.": {MX: []net.MX{{Host: "mx1.test.", Pref: 10}}},
 		"mx1.test.":   {A: []string{"127.0.0.1"}},
@@ -203,9 +205,11 @@ func TestDirectTLS(t *testing.T) {
 		words string // when deferred
 	}{
 		{"offered, any certificate", nil, []func(*smtp.Server){withTLS(wrong)}, "TLS 1.3", ""},
+		{"offered, a certificate of yesterday", nil, []func(*smtp.Server){withTLS(expired)}, "TLS 1.3", ""},
 		{"not offered", nil, nil, "", ""},
 		{"required for others", []DirectOption{WithRequiredTLS("other.dk")}, nil, "", ""},
 		{"required and valid", []DirectOption{WithRequiredTLS("Example.DK")}, []func(*smtp.Server){withTLS(valid)}, "TLS 1.3", ""},
+		{"required, a certificate of yesterday", []DirectOption{WithRequiredTLS("example.dk")}, []func(*smtp.Server){withTLS(expired)}, "", "can't be trusted"},
 		{"required, certificate of another", []DirectOption{WithRequiredTLS("example.dk")}, []func(*smtp.Server){withTLS(wrong)}, "", "can't be trusted"},
 		{"required of all, not offered", []DirectOption{WithRequiredTLS("*")}, nil, "", "no TLS"},
 	}

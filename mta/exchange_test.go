@@ -5,6 +5,7 @@ import (
 	"context"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/emersion/go-smtp"
 	"github.com/google/go-cmp/cmp"
@@ -89,6 +90,22 @@ func TestBrokenServers(t *testing.T) {
 		{"endless banner", func(c *scriptConn) {
 			for range 10000 {
 				c.say("220-" + strings.Repeat("x", 500))
+			}
+		}, 0, "4.4.2", "more than"},
+		{"trickles", func(c *scriptConn) {
+			for { // a byte now and then is no sign of life: the whole reply has its time
+				if _, err := c.Write([]byte("2")); err != nil {
+					return
+				}
+				time.Sleep(5 * time.Millisecond)
+			}
+		}, 0, "4.4.2", "too long"},
+		{"an answer of bytes alone", func(c *scriptConn) { c.say("220 \x00\xff\xfe"); c.until("EHLO"); c.say("\x00\x01\x02") }, 0, "4.4.2", "no SMTP reply"},
+		{"endless capabilities", func(c *scriptConn) {
+			c.say("220 hi")
+			c.until("EHLO")
+			for range 10000 {
+				c.say("250-X" + strings.Repeat("y", 200))
 			}
 		}, 0, "4.4.2", "more than"},
 		{"codes that differ", func(c *scriptConn) { c.say("220-a", "250 b") }, 0, "4.4.2", "no SMTP reply"},

@@ -32,11 +32,12 @@ func (s *site) guard(next http.Handler) http.Handler {
 		defer cancel()
 		r = r.WithContext(ctx)
 		s.setHeaders(w.Header())
-		recorded := &recorder{ResponseWriter: w}
+		recorded, began := &recorder{ResponseWriter: w}, time.Now()
 		defer func() {
 			if p := recover(); p != nil {
 				s.panicked(recorded, r, p)
 			}
+			s.observe(knownMethod(r.Method), route(r), recorded.status, time.Since(began))
 			s.log.InfoContext(ctx, "web request", "method", knownMethod(r.Method), "route", route(r), "status", recorded.status)
 		}()
 		// The mux would redirect a path such as "//confirm/x" in English and

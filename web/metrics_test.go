@@ -1,10 +1,14 @@
 package web_test
 
 import (
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
 	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"kartotek/web"
 )
@@ -45,5 +49,24 @@ func TestMetricsAreForThisMachine(t *testing.T) {
 		if w.Code != tt.want {
 			t.Errorf("%s with %v: %d, want %d", tt.from, tt.headers, w.Code, tt.want)
 		}
+	}
+}
+
+// TestRequestsAreCountedWithoutWhatTheySay: what is told of a request is among few words, whatever the client wrote.
+func TestRequestsAreCountedWithoutWhatTheySay(t *testing.T) {
+	var told []string
+	h := web.Handler(web.Options{Desk: newDesk(), Observe: func(method, page string, status int, took time.Duration) {
+		told = append(told, fmt.Sprint(method, " ", page, " ", status, " ", took >= 0))
+	}})
+	for _, r := range []*http.Request{
+		httptest.NewRequest(http.MethodGet, "/confirm/a-secret?marie@example.dk", nil),
+		httptest.NewRequest("MARIE", "/marie@example.dk", nil),
+		httptest.NewRequest(http.MethodGet, "//confirm/a-secret", nil),
+	} {
+		h.ServeHTTP(httptest.NewRecorder(), r)
+	}
+	want := []string{"GET /confirm/{token} 404 true", "other none 404 true", "GET none 404 true"}
+	if diff := cmp.Diff(want, told); diff != "" {
+		t.Error(diff)
 	}
 }

@@ -52,6 +52,9 @@ type Options struct {
 	// the networks in MetricsFor see them under /metrics.
 	Metrics    http.Handler
 	MetricsFor []netip.Prefix
+	// Observe is told of every request: the method and the page are ours among few,
+	// without what the client wrote in them. It may be nil.
+	Observe func(method, page string, status int, took time.Duration)
 	// Log gets one line per request and the faults; nil drops them.
 	Log *slog.Logger
 }
@@ -63,6 +66,7 @@ type site struct {
 	secure  bool // reached by https
 	trusted []netip.Prefix
 	log     *slog.Logger
+	observe func(method, page string, status int, took time.Duration)
 	limits  *limits
 }
 
@@ -79,10 +83,14 @@ func Handler(o Options) http.Handler {
 		company: cmp.Or(o.Company, "Kartotek"),
 		trusted: o.TrustedProxies,
 		log:     o.Log,
+		observe: o.Observe,
 		limits:  newLimits(maxClients, time.Now),
 	}
 	if u, err := url.Parse(o.PublicURL); err == nil && u.Scheme == "https" {
 		s.secure = true
+	}
+	if s.observe == nil {
+		s.observe = func(string, string, int, time.Duration) {}
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
