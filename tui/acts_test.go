@@ -135,19 +135,19 @@ func TestMailbox(t *testing.T) {
 		opened = append(opened, u)
 		return nil
 	}}
-	startWith(t, o, d, 80, 24).keys("4", "enter").wants("please confirm it here").keys("o")
+	startWith(t, o, d, 80, 24).keys("6", "enter").wants("please confirm it here").keys("o")
 	if want := d.mails[0].Links; !slices.Equal(opened, want) {
 		t.Fatalf("opened %q, want %q", opened, want)
 	}
 	o.OpenURL = func(string) error { return errors.New("no browser") }
-	c := startWith(t, o, d, 80, 24).keys("4", "o").wants("no browser opened", d.mails[0].Links[0])
+	c := startWith(t, o, d, 80, 24).keys("6", "o").wants("no browser opened", d.mails[0].Links[0])
 	if c.m.View().MouseMode != tea.MouseModeNone {
 		t.Error("the mouse is not left to the terminal, so the link can't be selected")
 	}
 	c.keys("esc", "1").lacks("Mailbox 1")
 	d.mails = append([]flows.Mail{{Number: 13, At: today, Subject: "Fresh", Links: []string{"https://x.example/confirm/1"}}}, d.mails...)
 	c.later()
-	c.wants("Mailbox 1").keys("4").wants("Fresh").lacks("Mailbox 1")
+	c.wants("Mailbox 1").keys("6").wants("Fresh").lacks("Mailbox 1")
 	o.Route = "relay"
 	startWith(t, o, d, 80, 24).lacks("Mailbox")
 }
@@ -164,7 +164,7 @@ func TestMouse(t *testing.T) {
 func TestSmallAndOddSizes(t *testing.T) {
 	c := start(t, few(), 40, 10).wants("needs 60×15")
 	for w := 60; w < 200; w += 7 {
-		for _, keys := range [][]string{nil, {"enter"}, {"esc", "d"}, {"esc", "2"}, {"3"}, {"4"}, {"enter"}, {"esc", "?"}, {"esc", "1"}} {
+		for _, keys := range [][]string{nil, {"enter"}, {"esc", "d"}, {"esc", "2"}, {"5"}, {"6"}, {"enter"}, {"esc", "?"}, {"esc", "1"}} {
 			c.w, c.h = w, 15+w%23
 			c.send(tea.WindowSizeMsg{Width: c.w, Height: c.h})
 			c.keys(keys...).screen()

@@ -8,7 +8,7 @@ import (
 
 // TestAuditScreen: it narrows, pages on, opens cards and verifies.
 func TestAuditScreen(t *testing.T) {
-	c := start(t, few(), 140, 40).keys("5").wants("● whole", "12,345 entries", "1 of 40", "search")
+	c := start(t, few(), 140, 40).keys("4").wants("● whole", "12,345 entries", "1 of 40", "search")
 	c.keys("f", "berta", "tab", "tab", "1002", "enter").wants("Only  who berta · card 1002", "1 of 1").keys("F").wants("1 of 40")
 	c.keys("f", "tab", "tab", "x", "enter").wants("a SubscriberID is a number").keys("esc")
 	c.keys("f", "tab", "tab", "tab", "soon", "enter").wants("a day looks like 2026-02-03").keys("esc")
@@ -17,8 +17,8 @@ func TestAuditScreen(t *testing.T) {
 	c.keys("v").wants("the log is whole: 12,345 entries").hasDone("verify")
 
 	bad := &fakeDesk{n: 40, hostile: true}
-	start(t, bad, 140, 40).keys("5", "v").wants("Tampered with", "audit row 7, entry 7 of the log", "Problems in all: 2").keys("esc").wants("✗ tampered with")
-	start(t, &fakeDesk{n: 300}, 100, 30).keys("5", "end").wants("100 of 200+").keys("end", "end").wants("250 of 250").lacks("250+")
+	start(t, bad, 140, 40).keys("4", "v").wants("Tampered with", "audit row 7, entry 7 of the log", "Problems in all: 2").keys("esc").wants("✗ tampered with")
+	start(t, &fakeDesk{n: 300}, 100, 30).keys("4", "end").wants("100 of 200+").keys("end", "end").wants("250 of 250").lacks("250+")
 }
 
 // TestProof: from a card, from a tombstone that was found by its address, and
@@ -33,9 +33,9 @@ func TestProof(t *testing.T) {
 	start(t, few(), 100, 30).keys("/1006", "enter", "p").wants("search it").lacks("Proof of consent")
 	c = start(t, few(), 100, 30).keys("/a@b.example", "enter", "p").wants("Proof of consent", "Now: erased")
 	c.hasDone("prove 1006, address given: true")
-	c = start(t, few(), 100, 30).keys("5", "p", "nobody@example.com", "enter").wants("nobody is known by that address")
+	c = start(t, few(), 100, 30).keys("4", "p", "nobody@example.com", "enter").wants("nobody is known by that address")
 	c.keys("esc", "p", "marie@example.dk", "enter").wants("Proof of consent")
 
 	o := Options{Desk: few(), Actor: flows.Actor{Name: "rita", Role: flows.Auditor, From: "ssh"}, Route: "capture", Remote: true}
-	startWith(t, o, o.Desk.(*fakeDesk), 100, 30).keys("5", "p", "marie@example.dk", "enter", "w").wants("ssh HOST prove").lacks("written to")
+	startWith(t, o, o.Desk.(*fakeDesk), 100, 30).keys("4", "p", "marie@example.dk", "enter", "w").wants("ssh HOST prove").lacks("written to")
 }

@@ -51,6 +51,12 @@ type Desk interface {
 	Release(ctx context.Context, who flows.Actor, id int64) (flows.Letter, error)
 	Drop(ctx context.Context, who flows.Actor, id int64, reason string) error
 
+	Requests(ctx context.Context, who flows.Actor, state string, before int64, limit int) ([]flows.Request, error)
+	AddRequest(ctx context.Context, who flows.Actor, n flows.NewRequest) (flows.Request, error)
+	CloseRequest(ctx context.Context, who flows.Actor, id int64, refused bool, answer string) (flows.Request, error)
+	Approve(ctx context.Context, who flows.Actor, id int64, progress func(flows.ImportProgress)) (flows.Request, error)
+	Reject(ctx context.Context, who flows.Actor, id int64, reason string) (flows.Request, error)
+
 	// Why says in a few words why an act ("unsubscribe", "erase",
 	// "resubscribe", "export", "freeze", "correct") is not to be had on a card; "" when it is.
 	Why(who flows.Actor, act string, card flows.Card) string

@@ -30,9 +30,11 @@ type fakeDesk struct {
 	during  func(act string)
 	mails   []flows.Mail
 	outbox  []flows.Letter
-	queued  int64 // letters that wait beyond those in outbox
-	alarms  []flows.Alarm
-	pace    time.Duration // between the steps of long work
+
+	requests []flows.Request
+	queued   int64 // letters that wait beyond those in outbox
+	alarms   []flows.Alarm
+	pace     time.Duration // between the steps of long work
 }
 
 var errDown = errors.New("connection refused")
@@ -249,7 +251,13 @@ func (d *fakeDesk) Counts(context.Context) (flows.Counts, error) {
 			due++
 		}
 	}
-	return flows.Counts{ByPermission: map[flows.Permission]int64{flows.Confirmed: d.n - tombs, flows.Deleted: tombs}, BySource: map[string]int64{"Import": d.n / 2, "Webform": d.n - d.n/2}, Due: due}, nil
+	open := int64(0)
+	for _, r := range d.requests {
+		if r.State == "open" {
+			open++
+		}
+	}
+	return flows.Counts{ByPermission: map[flows.Permission]int64{flows.Confirmed: d.n - tombs, flows.Deleted: tombs}, BySource: map[string]int64{"Import": d.n / 2, "Webform": d.n - d.n/2}, Due: due, Requests: open}, nil
 }
 
 func (d *fakeDesk) change(id int64, f func(*flows.Card)) flows.Card {

@@ -55,14 +55,30 @@ func (sh *shell) tabText(i int) (name, count string, hot bool) {
 	return s.name(), count, hot
 }
 
+// roomForWho is what the tabs leave for who is signed in, where they can.
+const roomForWho = 24
+
+// tabGap is how far apart the tabs stand: closer where room is short.
+func (sh *shell) tabGap() int {
+	all := roomForWho
+	for i := range sh.tabs {
+		name, count, _ := sh.tabText(i)
+		all += ansi.StringWidth(name+count) + 3
+	}
+	if all > sh.w {
+		return 2
+	}
+	return 3
+}
+
 func (sh *shell) tabSpans() []extent {
 	spans := make([]extent, len(sh.tabs))
-	x := 1
+	x, gap := 1, sh.tabGap()
 	for i := range sh.tabs {
 		name, count, _ := sh.tabText(i)
 		w := ansi.StringWidth(name + count)
 		spans[i] = extent{x - 1, x + w + 1}
-		x += w + 3
+		x += w + gap
 	}
 	return spans
 }
@@ -70,7 +86,7 @@ func (sh *shell) tabSpans() []extent {
 func (sh *shell) tabLine() string {
 	t := sh.theme
 	var b strings.Builder
-	used := 0
+	used, gap := 0, sh.tabGap()
 	for i := range sh.tabs {
 		name, count, hot := sh.tabText(i)
 		style, mark := t.dim, " "
@@ -85,8 +101,8 @@ func (sh *shell) tabLine() string {
 			}
 			b.WriteString(c.Render(count))
 		}
-		b.WriteString("  ")
-		used += ansi.StringWidth(name+count) + 3
+		b.WriteString(spaces(gap - 1))
+		used += ansi.StringWidth(name+count) + gap
 	}
 	right := sh.identity(sh.w - used - 1)
 	return b.String() + spaces(sh.w-used-1-lipgloss.Width(right)) + right + " "

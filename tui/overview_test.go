@@ -11,7 +11,7 @@ import (
 // TestOverviewRefreshes by the poll while it is on show, keeps its numbers
 // while the store is lost, and never holds up a key.
 func TestOverviewRefreshes(t *testing.T) {
-	c := start(t, (&fakeDesk{n: 2000}).withMail(), 80, 24).keys("3").wants("confirmed", "1,600", "+164", "76 %", "unconfirmed            13", "now waiting 3, held 1")
+	c := start(t, (&fakeDesk{n: 2000}).withMail(), 80, 24).keys("5").wants("confirmed", "1,600", "+164", "76 %", "unconfirmed            13", "now waiting 3, held 1")
 	c.desk.n = 4000
 	c.later()
 	c.wants("3,200").desk.down = errDown
@@ -32,7 +32,7 @@ func TestOverviewRefused(t *testing.T) {
 	d := few()
 	c := start(t, d, 80, 24)
 	d.down = &flows.Refusal{Why: "the role auditor may not do this (browse)"}
-	c.keys("3").wants("the role auditor may not do this (browse)").lacks("✗ lost")
+	c.keys("5").wants("the role auditor may not do this (browse)").lacks("✗ lost")
 }
 
 // TestOverviewAtAnySize: whatever the numbers, nothing spills over, and a low
@@ -40,7 +40,7 @@ func TestOverviewRefused(t *testing.T) {
 func TestOverviewAtAnySize(t *testing.T) {
 	for _, n := range []int64{40, 2000, 1 << 53} {
 		c := start(t, (&fakeDesk{n: n, hostile: n == 40}).withMail(), 60, 15)
-		c.keys("3").screen()
+		c.keys("5").screen()
 		c.keys("end").wants("Behaviour")
 		for w := 60; w < 200; w += 7 {
 			c.w, c.h = w, 15+w%23

@@ -17,9 +17,10 @@ var registry = []struct {
 }{
 	{make: newContacts, act: "browse"},
 	{make: newOutbox, act: "outbox"},
+	{make: newRequests, act: "requests"},
+	{make: newAudit, act: "audit"},
 	{make: newOverview, act: "browse"},
 	{make: newMailbox, act: "mailbox", when: func(o Options) bool { return o.Route == "capture" }},
-	{make: newAudit, act: "audit"},
 }
 
 // screen is one page of the console. All methods run in the loop: none blocks.
