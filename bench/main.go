@@ -60,6 +60,7 @@ var parts = []struct {
 	{"find", (*bench).find, false},
 	{"browse", (*bench).browse, false},
 	{"log", (*bench).ledger, false},
+	{"erase", (*bench).erase, false},
 	{"start", (*bench).starts, true},
 	{"keys", (*bench).keys, true},
 	{"wait", (*bench).waits, true},

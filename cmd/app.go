@@ -27,6 +27,7 @@ type app struct {
 
 	migrates   bool // the command may change the schema of a database server
 	newJournal bool // the command begins another erasure journal
+	told       []string
 
 	store  *store.Store
 	who    flows.Actor    // who is acting; set by open
@@ -47,10 +48,10 @@ func (a *app) openStore(ctx context.Context) error {
 	}
 	a.store = s
 	if s.NewKeys {
-		fmt.Fprintln(a.errOut, a.keyWord())
+		a.tell(a.keyWord())
 	}
 	for _, w := range s.Words() {
-		fmt.Fprintln(a.errOut, w)
+		a.tell(w)
 	}
 	return a.catchUp(ctx)
 }
@@ -71,8 +72,15 @@ func (a *app) catchUp(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("erasing again (it goes on where it stopped at the next start): %w", err)
 	}
-	fmt.Fprintf(a.errOut, "Erased again: %d.\n", done.Erasures)
+	a.tell(fmt.Sprintf("The store was older than its erasure journal. Erased again: %d.", done.Erasures))
 	return nil
+}
+
+// tell says what whoever opens the store must know, also to who opens the
+// console, which covers what was written before it.
+func (a *app) tell(word string) {
+	fmt.Fprintln(a.errOut, word)
+	a.told = append(a.told, word)
 }
 
 func plural(n int, noun string) string {

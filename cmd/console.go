@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os/exec"
+	"strings"
 	"time"
 
 	"kartotek/flows"
@@ -32,8 +33,8 @@ func (a *app) console(ctx context.Context) error {
 		Route: a.common.route, Mail: e.mailWords(), WebURL: a.common.publicURL, OpenURL: openURL,
 	}
 	switch {
-	case a.store.NewKeys:
-		o.Word = a.keyWord()
+	case len(a.told) > 0:
+		o.Word = strings.Join(a.told, " ")
 	case e.ssh != nil:
 		o.Word = e.sshWords()
 	case a.set.SSH != "":

@@ -185,18 +185,18 @@ func (j *journalFile) lock(ctx context.Context) (unlock func(), err error) {
 // state is how far the file goes. What a crash left half written at its end
 // was never kept by a transaction, and doesn't count.
 func (j *journalFile) state() (journalState, error) {
+	info, err := os.Stat(j.path)
+	if err != nil {
+		return journalState{}, j.gone(err)
+	}
+	if info.Size() == j.size {
+		return j.known, nil
+	}
 	f, err := os.Open(j.path)
 	if err != nil {
 		return journalState{}, j.gone(err)
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return journalState{}, fmt.Errorf("reading the erasure journal: %w", err)
-	}
-	if info.Size() == j.size {
-		return j.known, nil
-	}
 	if info.Size() < recordSize {
 		return journalState{}, j.damaged("its head is missing")
 	}
@@ -282,8 +282,10 @@ func (j *journalFile) append(s journalState, records []record) (err error) {
 		}
 	}()
 	at := (s.N + 1) * recordSize
-	if err := f.Truncate(at); err != nil { // what a crash left half written
-		return err
+	if at != j.size {
+		if err := f.Truncate(at); err != nil { // what a crash left half written
+			return err
+		}
 	}
 	b := make([]byte, 0, len(records)*recordSize)
 	for i := range records {
