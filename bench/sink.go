@@ -7,11 +7,12 @@ import (
 	"fmt"
 	"net"
 	"os/exec"
-	"sync"
 	"time"
 
 	"github.com/emersion/go-smtp"
 	"golang.org/x/sync/errgroup"
+
+	"kartotek/mta/mtatest"
 )
 
 // sink is Postfix's smtp-sink: it takes letters and throws them away.
@@ -72,11 +73,11 @@ func startFarSink(round time.Duration) (addr string, stop func() error, err erro
 	if round == 0 {
 		return s.addr, s.stop, nil
 	}
-	d, err := delay(s.addr, round/2)
+	d, err := mtatest.Delay(s.addr, round/2)
 	if err != nil {
 		return "", nil, errors.Join(err, s.stop())
 	}
-	return d.Addr().String(), func() error { return errors.Join(s.stop(), d.stop()) }, nil
+	return d.Addr().String(), func() error { return errors.Join(s.stop(), d.Stop()) }, nil
 }
 
 // byGoSMTP is how long go-smtp's client takes for n letters that are in memory, over as many connections as the relay
@@ -110,72 +111,4 @@ func (b *bench) byGoSMTP(ctx context.Context, n int) (took time.Duration, err er
 	err = g.Wait()
 	b.goSMTPTook = time.Since(began)
 	return b.goSMTPTook, err
-}
-
-// delayed is a way to addr on which everything takes so long in each direction, however much of it is under way.
-type delayed struct {
-	net.Listener
-	open sync.WaitGroup
-}
-
-func delay(addr string, way time.Duration) (*delayed, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, err
-	}
-	d := &delayed{Listener: l}
-	d.open.Go(func() {
-		for {
-			in, err := l.Accept()
-			if err != nil {
-				return
-			}
-			out, err := net.Dial("tcp", addr)
-			if err != nil {
-				_ = in.Close()
-				continue
-			}
-			d.open.Go(func() { late(out, in, way) })
-			d.open.Go(func() { late(in, out, way) })
-		}
-	})
-	return d, nil
-}
-
-// stop ends the way, once nobody goes it any more.
-func (d *delayed) stop() error {
-	err := d.Close()
-	d.open.Wait()
-	return err
-}
-
-// late copies from src to dst, each piece way after it came.
-func late(dst, src net.Conn, way time.Duration) {
-	type piece struct {
-		data []byte
-		due  time.Time
-	}
-	pieces := make(chan piece, 1024)
-	go func() {
-		defer close(pieces)
-		for {
-			buf := make([]byte, 16<<10)
-			n, err := src.Read(buf)
-			if n > 0 {
-				pieces <- piece{buf[:n], time.Now().Add(way)}
-			}
-			if err != nil {
-				return
-			}
-		}
-	}()
-	for p := range pieces {
-		time.Sleep(time.Until(p.due))
-		if _, err := dst.Write(p.data); err != nil {
-			break
-		}
-	}
-	_ = dst.Close()
-	for range pieces { // lets the reader end
-	}
 }

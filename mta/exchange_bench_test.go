@@ -5,11 +5,12 @@ import (
 	"context"
 	"io"
 	"net"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/emersion/go-smtp"
+
+	"kartotek/mta/mtatest"
 )
 
 // BenchmarkExchange compares our exchange with go-smtp's client, both over one kept connection to the same
@@ -18,7 +19,12 @@ func BenchmarkExchange(b *testing.B) {
 	for _, rtt := range []time.Duration{0, 20 * time.Millisecond} {
 		addr := benchServer(b)
 		if rtt > 0 {
-			addr = delayed(b, addr, rtt/2)
+			d, err := mtatest.Delay(addr, rtt/2)
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.Cleanup(func() { _ = d.Stop() })
+			addr = d.Addr().String()
 		}
 		b.Run("ours/rtt="+rtt.String(), func(b *testing.B) { benchOurs(b, addr) })
 		b.Run("go-smtp/rtt="+rtt.String(), func(b *testing.B) { benchGoSMTP(b, addr) })
@@ -81,65 +87,4 @@ func benchServer(b *testing.B) string {
 	go func() { _ = srv.Serve(l) }()
 	b.Cleanup(func() { _ = srv.Close() })
 	return l.Addr().String()
-}
-
-// delayed is a proxy to addr that holds everything back for one way, in both directions.
-func delayed(b *testing.B, addr string, way time.Duration) string {
-	b.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		b.Fatal(err)
-	}
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		for {
-			in, err := l.Accept()
-			if err != nil {
-				return
-			}
-			out, err := net.Dial("tcp", addr)
-			if err != nil {
-				_ = in.Close()
-				return
-			}
-			wg.Go(func() { late(out, in, way) })
-			wg.Go(func() { late(in, out, way) })
-		}
-	})
-	b.Cleanup(func() {
-		_ = l.Close()
-		wg.Wait()
-	})
-	return l.Addr().String()
-}
-
-// late copies from src to dst, each piece way after it came.
-func late(dst, src net.Conn, way time.Duration) {
-	type piece struct {
-		data []byte
-		due  time.Time
-	}
-	pieces := make(chan piece, 1024)
-	go func() {
-		defer close(pieces)
-		for {
-			buf := make([]byte, 16<<10)
-			n, err := src.Read(buf)
-			if n > 0 {
-				pieces <- piece{buf[:n], time.Now().Add(way)}
-			}
-			if err != nil {
-				return
-			}
-		}
-	}()
-	for p := range pieces {
-		time.Sleep(time.Until(p.due))
-		if _, err := dst.Write(p.data); err != nil {
-			break
-		}
-	}
-	_ = dst.Close()
-	for range pieces { // lets the reader end
-	}
 }
