@@ -310,6 +310,26 @@ func TestRelayHostsInOrder(t *testing.T) {
 	}
 }
 
+// A letter that nobody was asked to take counts as no attempt anywhere: not for who watches either.
+func TestPostponedIsNoAttempt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		spool := newMemSpool(numbered(1)...)
+		asked := 0
+		var seen []State
+		stop := start(t, quietSender(spool, routeFunc(func(ctx context.Context, l Letter) Verdict {
+			if asked++; asked == 1 {
+				return postponed(time.Now().Add(time.Minute), l.To).verdict
+			}
+			return took(ctx, l)
+		}), WithObserver(func(_ Letter, v Verdict, _ time.Duration) { seen = append(seen, v.State) })))
+		time.Sleep(2 * time.Minute)
+		stop()
+		if diff := cmp.Diff([]State{Delivered}, seen); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
 // What is postponed for all of its days is given up, and until then no later than at their end.
 func TestPostponedUntilGivenUp(t *testing.T) {
 	s := quietSender(newMemSpool(), routeFunc(took))

@@ -239,6 +239,9 @@ func (s *Sender) carry(ctx context.Context, l Letter) {
 		v = s.schedule(l, v)
 		v.Digest = digest
 		s.mark(ctx, l.ID, v)
+		if v.State == Postponed {
+			return // nobody was asked
+		}
 		s.observe(l, v, time.Since(begun))
 		s.log.Info("letter tried", "letter", l.ID, "attempt", l.Attempts, "state", string(v.State),
 			"code", v.Code, "enhanced", v.Enhanced, "tls", v.TLS)
