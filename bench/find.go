@@ -43,7 +43,7 @@ func (b *bench) find(ctx context.Context) error {
 	defer write.Close()
 	b.tell("searching")
 	at := func(round, of int) string { return addresses[(round*3+of)%len(addresses)] }
-	took, err := alternate(finds,
+	took, err := alternate(b.rounds(finds),
 		func(r int) error {
 			f, err := desk.Find(ctx, staff, at(r, 0))
 			if err == nil && len(f.Cards) == 0 {
@@ -64,7 +64,7 @@ func (b *bench) find(ctx context.Context) error {
 		}
 		keys[i] = s.Keys().AddressKey(a)
 	}
-	if took, err = alternate(finds,
+	if took, err = alternate(b.rounds(finds),
 		func(r int) error {
 			_, err := s.ByAddress(ctx, keys[2*r%len(keys)])
 			return err
@@ -79,6 +79,9 @@ func (b *bench) find(ctx context.Context) error {
 	b.atMost("  its 99th percentile against its median", took[0].at(0.99), took[0].median(), 3)
 	return nil
 }
+
+// rounds is how often something is timed: less often on a small store.
+func (b *bench) rounds(most int) int { return min(most, max(100, b.n/20)) }
 
 // durable makes small writes by the driver alone: the audit has a row of each
 // search before it is answered.

@@ -54,7 +54,7 @@ func (b *bench) logCost(ctx context.Context, p place) error {
 		return err
 	}
 	b.tell("acts with and without the log")
-	took, err := alternate(loggedActs,
+	took, err := alternate(b.rounds(loggedActs),
 		func(r int) error { return a.do(ctx, int64(2*r), true) },
 		func(r int) error { return a.do(ctx, int64(2*r+1), false) })
 	if err != nil {

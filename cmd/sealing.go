@@ -38,7 +38,7 @@ func (s *sealing) end() error {
 	err := s.group.Wait()
 	ctx, cancel := context.WithTimeout(context.Background(), lastSealing)
 	defer cancel()
-	if last := s.desk.SealRest(ctx); !errors.Is(last, context.DeadlineExceeded) {
+	if last := s.desk.EndSealing(ctx); !errors.Is(last, context.DeadlineExceeded) {
 		err = errors.Join(err, last)
 	}
 	return err

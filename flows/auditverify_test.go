@@ -348,6 +348,12 @@ func TestSealingLeavesItToOthers(t *testing.T) {
 	if d.must(other.SealRest(ctx)); waiting() != 0 {
 		t.Error("a lease that is over was kept")
 	}
+	add()
+	d.must(other.EndSealing(ctx))
+	add()
+	if d.must(d.SealRest(ctx)); waiting() != 0 {
+		t.Error("a lease that was given back was kept")
+	}
 	d.whole()
 }
 
@@ -382,4 +388,58 @@ func TestManyWriters(t *testing.T) {
 	}
 	d.must(d.Seal(ctx))
 	d.whole()
+}
+
+// TestManyLooks: those who search at once each have their row before they have
+// their answer.
+func TestManyLooks(t *testing.T) {
+	d := newDesk(t)
+	d.bring(marie, Confirmed)
+	const lookers = 24
+	failed := make(chan error, lookers)
+	for i := range lookers {
+		go func() {
+			who := Actor{Name: fmt.Sprint("looker ", i), Role: Support, From: "test"}
+			if _, err := d.Find(t.Context(), who, marie); err != nil {
+				failed <- err
+				return
+			}
+			rows, err := d.Audit(t.Context(), anna, AuditFilter{Who: who.Name, What: "search"}, 0, 9)
+			if err == nil && len(rows) != 1 {
+				err = fmt.Errorf("%d rows of %s", len(rows), who.Name)
+			}
+			failed <- err
+		}()
+	}
+	for range lookers {
+		d.must(<-failed)
+	}
+	d.must(d.Seal(t.Context()))
+	v, err := d.verifyLog(t.Context(), nil)
+	if d.must(err); !v.Whole() {
+		t.Errorf("%+v", v.First)
+	}
+}
+
+// TestOpeningAgain: a screen that refreshes a card is one look, another's or a
+// later one is a look of its own.
+func TestOpeningAgain(t *testing.T) {
+	d := newDesk(t)
+	ctx := t.Context()
+	d.bring(marie, Confirmed)
+	open := func(a Actor) int {
+		t.Helper()
+		_, err := d.Open(ctx, a, 1, nil)
+		d.must(err)
+		rows, err := d.Audit(ctx, anna, AuditFilter{What: "open"}, 0, 9)
+		d.must(err)
+		return len(rows)
+	}
+	if open(anna) != 1 || open(anna) != 1 || open(Actor{Name: "bo", Role: Support, From: "test"}) != 2 {
+		t.Error("looks are miscounted")
+	}
+	d.pass(reopened + time.Second)
+	if open(anna) != 3 {
+		t.Error("a later look is none")
+	}
 }

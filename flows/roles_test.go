@@ -163,7 +163,7 @@ var unreached = map[string]string{
 	"FormOf": "web, for anybody", "SignUp": "web, for anybody",
 	"LookConfirm": "web, by a token", "Confirm": "web, by a token", "LookUnsubscribe": "web, by a token", "UnsubscribeByToken": "web, by a token",
 	"MailTotals": "numbers", "Inbox": "the bounce port", "TakeBounce": "the bounce port, by a token",
-	"Spool": "the mail sender", "Capture": "the mail sender", "SigningKeys": "the mail sender", "SigningDomains": "the mail sender", "OnLetter": "wiring", "SetClock": "wiring", "SetLog": "wiring", "Clock": "the clock", "Seal": "the log", "Sealing": "the log", "SealRest": "the log", "LogKey": "public", "SaveProof": "what Prove gave", "KeepProof": "what Prove gave", "WriteProof": "what Prove gave", "Tick": "the clock", "CatchUp": "the start",
+	"Spool": "the mail sender", "Capture": "the mail sender", "SigningKeys": "the mail sender", "SigningDomains": "the mail sender", "OnLetter": "wiring", "SetClock": "wiring", "SetLog": "wiring", "Clock": "the clock", "Seal": "the log", "Sealing": "the log", "SealRest": "the log", "EndSealing": "the log", "LogKey": "public", "SaveProof": "what Prove gave", "KeepProof": "what Prove gave", "WriteProof": "what Prove gave", "Tick": "the clock", "CatchUp": "the start",
 	"Lists": "names and numbers of lists", "Counts": "numbers", "CursorOf": "a time",
 	"Why": "tells what a role may", "WhyLetter": "tells what a role may", "UndoUntil": "a time",
 	"SignIn": "before there is a role", "KnownKey": "before there is a role", "StillIn": "asks about a role", "SignedIn": "writes who came", "SignedOut": "writes who went", "TurnedAway": "writes who didn't come in",

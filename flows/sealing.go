@@ -55,6 +55,19 @@ func (s *Service) Seal(ctx context.Context) error { return s.seal(ctx, true) }
 // SealRest is Seal unless another process is at it.
 func (s *Service) SealRest(ctx context.Context) error { return s.seal(ctx, false) }
 
+// EndSealing is SealRest for a process that ends: it gives the lease back, so
+// that the next one need not wait for it.
+func (s *Service) EndSealing(ctx context.Context) error {
+	if err := s.SealRest(ctx); err != nil {
+		return err
+	}
+	head, err := s.store.LogHead(ctx)
+	if err != nil || head.Owner != s.sealer || head.Until <= store.At(s.now()) {
+		return err
+	}
+	return s.store.InTx(ctx, func(tx *store.Tx) error { return tx.ReleaseLog(ctx, s.sealer) })
+}
+
 // seal goes on until nothing is left; without force only if no other process
 // does.
 func (s *Service) seal(ctx context.Context, force bool) error {

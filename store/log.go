@@ -187,6 +187,12 @@ func (tx *Tx) Grow(ctx context.Context, from, to LogHead, g Growth) error {
 	return tx.fresh(ctx, `INSERT INTO checkpoints (size, note) VALUES (?, ?)`, g.Checkpoint.Size, g.Checkpoint.Note)
 }
 
+// ReleaseLog ends the lease of who makes the tree.
+func (tx *Tx) ReleaseLog(ctx context.Context, owner string) error {
+	_, err := tx.exec(ctx, `UPDATE log_head SET until = 0 WHERE one = 1 AND owner = ?`, owner)
+	return err
+}
+
 const tileWidth = 1 << ledger.TileHeight
 
 // addSubtrees writes the hashes of complete subtrees, 256 to a row.
