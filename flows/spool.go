@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -111,9 +112,16 @@ func (sp *Spool) write(ctx context.Context) {
 	if n == 0 {
 		return // another has written ours
 	}
-	if err := sp.writeAll(ctx, batch); err != nil {
-		for _, m := range batch {
-			m.err = sp.writeAll(ctx, []*mark{m})
+	err := sp.writeAll(ctx, batch)
+	for _, m := range batch {
+		switch {
+		case err == nil:
+		case errors.Is(err, store.ErrAway), errors.Is(err, store.ErrBusy), ctx.Err() != nil:
+			m.err = err // it would go no better one by one
+		default:
+			if err := sp.writeAll(ctx, []*mark{m}); err != nil {
+				m.err = err // else it has its own: a lease may be lost
+			}
 		}
 	}
 	sp.mu.Lock()
@@ -150,6 +158,9 @@ func (sp *Spool) writeAll(ctx context.Context, batch []*mark) error {
 				return err
 			}
 		}
+		if err := handedOver(ctx, tx, w.handed); err != nil {
+			return err
+		}
 		for end, letters := range w.ended {
 			if err := tx.EndLetters(ctx, letters, end.state, store.At(sp.s.now())); err != nil {
 				return err
@@ -162,6 +173,7 @@ func (sp *Spool) writeAll(ctx context.Context, batch []*mark) error {
 // written is what a transaction of marks writes at its end, all at once.
 type written struct {
 	attempts []store.Attempt
+	handed   []handing
 	ended    map[ending][]store.Letter
 }
 
@@ -190,7 +202,7 @@ func (sp *Spool) writeOne(ctx context.Context, tx *store.Tx, l store.Letter, v m
 	case mta.Delivered:
 		a.State = store.LetterDelivered
 		handed := store.Handed{At: a.At, Server: a.Host, Reply: a.Reply, Digest: hex.EncodeToString(v.Digest[:])}
-		err = handedOver(ctx, tx, l, e, handed)
+		w.handed = append(w.handed, handing{l, e, handed})
 	default:
 		a.State = store.LetterRefused
 		err = sp.s.comesBack(ctx, tx, l, a.Enhanced, a.Reply, true)
@@ -254,32 +266,79 @@ func withoutDomain(to string) func(words string) string {
 	}
 }
 
-// handedOver writes the evidence that a confirmation mail left, and notes it
-// for the confirmation, whose evidence outlives the mail's. Beside a tombstone
+// handing is a letter that was handed over.
+type handing struct {
+	letter   store.Letter
+	envelope store.Envelope
+	handed   store.Handed
+}
+
+// handedOver writes the evidence that confirmation mails left, and notes it
+// for the confirmations, whose evidence outlives the mails'. Beside a tombstone
 // the note is all: it keeps its three acts only.
-func handedOver(ctx context.Context, tx *store.Tx, l store.Letter, e store.Envelope, handed store.Handed) error {
-	if err := tx.NoteHanded(ctx, l.SubscriberID, e.MessageID, handed); err != nil {
-		return err
+func handedOver(ctx context.Context, tx *store.Tx, all []handing) error {
+	var ids []int64
+	var notes []store.HandedLetter
+	for _, h := range all {
+		if h.letter.SubscriberID != 0 {
+			ids = append(ids, h.letter.SubscriberID)
+			notes = append(notes, store.HandedLetter{SubscriberID: h.letter.SubscriberID, MessageID: h.envelope.MessageID, Handed: h.handed})
+		}
 	}
-	c, err := tx.Contact(ctx, l.SubscriberID)
-	if errors.Is(err, ErrNotFound) || (err == nil && c.Permission == Deleted) {
+	if len(ids) == 0 {
 		return nil
 	}
+	if err := tx.NoteHanded(ctx, notes); err != nil {
+		return err
+	}
+	contacts, err := tx.Contacts(ctx, ids)
 	if err != nil {
 		return err
 	}
+	var changed []*store.Contact
+	var acts []*store.Evidence
+	lists := map[int64]string{}
+	for _, h := range all {
+		c := contacts[h.letter.SubscriberID]
+		if c == nil || c.Permission == Deleted {
+			continue
+		}
+		e, err := sentEvidence(ctx, tx, c, h, lists)
+		if err != nil {
+			return err
+		}
+		if acts = append(acts, e); !slices.Contains(changed, c) {
+			changed = append(changed, c)
+		}
+	}
+	if err := tx.InsertEvidences(ctx, acts); err != nil {
+		return err
+	}
+	for _, c := range changed {
+		if err := tx.SaveContact(ctx, c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sentEvidence is the act of one letter; lists remembers the names of those
+// that were looked up.
+func sentEvidence(ctx context.Context, tx *store.Tx, c *store.Contact, h handing, lists map[int64]string) (*store.Evidence, error) {
 	_, key, err := openCard(tx, c)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	list, err := tx.ListByID(ctx, l.ListID)
-	if err != nil && !errors.Is(err, ErrNotFound) {
-		return err
+	name, ok := lists[h.letter.ListID]
+	if !ok {
+		list, err := tx.ListByID(ctx, h.letter.ListID)
+		if err != nil && !errors.Is(err, ErrNotFound) {
+			return nil, err
+		}
+		name = list.Name
+		lists[h.letter.ListID] = name
 	}
-	if err := tx.AddEvidence(ctx, key, c, store.LetterSent, handed.At, store.EvidenceAct{MessageID: e.MessageID, List: list.Name, Handed: handed}); err != nil {
-		return err
-	}
-	return tx.SaveContact(ctx, c)
+	return key.Prepare(c, store.LetterSent, h.handed.At, store.EvidenceAct{MessageID: h.envelope.MessageID, List: name, Handed: h.handed})
 }
 
 // Inbox takes in what comes back by mail.

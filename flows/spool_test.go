@@ -241,3 +241,41 @@ func TestErasureTakesLettersInEveryState(t *testing.T) {
 		})
 	}
 }
+
+// TestMarksOfOnePoisonedLetter: what can't be written for one letter, whose card
+// doesn't open, doesn't keep the others that are written with it.
+func TestMarksOfOnePoisonedLetter(t *testing.T) {
+	d := newDesk(t)
+	d.signUp(marie, "news")
+	d.signUp("ole@example.dk", "news")
+	d.letters(3, store.LetterUrgent)
+	d.pass(time.Second)
+	id := d.newest(marie).SubscriberID
+	d.must(d.store.InTx(t.Context(), func(tx *store.Tx) error {
+		c, err := tx.Contact(t.Context(), id)
+		if err != nil {
+			return err
+		}
+		c.Sealed[len(c.Sealed)-1] ^= 1
+		return tx.SaveContact(t.Context(), c)
+	}))
+	sp := d.Spool()
+	got, err := sp.Claim(t.Context(), "me", 10, 0, time.Minute)
+	if d.must(err); len(got) != 5 {
+		t.Fatalf("claimed %d", len(got))
+	}
+	marks := []*mark{{owner: "another", id: got[1].ID, v: mta.Verdict{State: mta.Delivered, At: d.time}, done: make(chan struct{})}}
+	for _, l := range got {
+		marks = append(marks, &mark{owner: "me", id: l.ID, v: mta.Verdict{State: mta.Delivered, At: d.time}, done: make(chan struct{})})
+	}
+	sp.waiting = marks
+	sp.write(t.Context())
+	if !errors.Is(marks[0].err, mta.ErrLost) {
+		t.Errorf("another's mark: %v", marks[0].err)
+	}
+	for i, m := range marks[1:] {
+		if bad := i == 0; (m.err != nil) != bad {
+			t.Errorf("letter %d: %v", m.id, m.err)
+		}
+	}
+}

@@ -94,6 +94,24 @@ func (q queries) Contact(ctx context.Context, id int64) (*Contact, error) {
 	return c, err
 }
 
+// Contacts reads some cards; those that are gone are not among them.
+func (q queries) Contacts(ctx context.Context, ids []int64) (map[int64]*Contact, error) {
+	list := make([]any, len(ids))
+	for i, id := range ids {
+		list[i] = id
+	}
+	in, args := inList(list)
+	out := make(map[int64]*Contact, len(ids))
+	err := q.each(ctx, func(rows *sql.Rows) error {
+		c := &Contact{}
+		err := rows.Scan(append(c.fields(), &c.Sealed)...)
+		c.read()
+		out[c.SubscriberID] = c
+		return err
+	}, `SELECT `+contactColumns+`, c.sealed FROM contacts c WHERE c.subscriber_id IN (`+in+`)`, args...)
+	return out, err
+}
+
 // Live reads the live contact of an address; ErrNotFound when there is none.
 func (q queries) Live(ctx context.Context, addressKey []byte) (*Contact, error) {
 	c := &Contact{}

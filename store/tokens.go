@@ -7,6 +7,7 @@ import (
 	"database/sql"
 	"encoding/base64"
 	"encoding/binary"
+	"slices"
 )
 
 // Purpose binds a token to the one thing that it is for.
@@ -101,19 +102,33 @@ func (tx *Tx) UseToken(ctx context.Context, t *Token, at Micros) error {
 	return tx.one(ctx, `UPDATE tokens SET used_at = ?, sealed = ? WHERE token_hash = ? AND used_at = 0`, at, sealed, t.Hash)
 }
 
-// NoteHanded notes on the confirmation that a letter asks for how the letter
-// was handed over; one that is gone or used is left alone.
-func (tx *Tx) NoteHanded(ctx context.Context, id int64, messageID string, h Handed) error {
+// HandedLetter is a letter that was handed over, for the confirmation that it
+// asks for.
+type HandedLetter struct {
+	SubscriberID int64
+	MessageID    string
+	Handed       Handed
+}
+
+// NoteHanded notes on the confirmations that letters ask for how the letters
+// were handed over; those that are gone or used are left alone.
+func (tx *Tx) NoteHanded(ctx context.Context, letters []HandedLetter) error {
 	type waiting struct {
 		hash, sealed []byte
+		id           int64
 	}
 	var all []waiting
+	ids := make([]any, len(letters))
+	for i, l := range letters {
+		ids[i] = l.SubscriberID
+	}
+	in, args := inList(ids)
 	err := tx.each(ctx, func(rows *sql.Rows) error {
 		var w waiting
-		err := rows.Scan(&w.hash, &w.sealed)
+		err := rows.Scan(&w.hash, &w.sealed, &w.id)
 		all = append(all, w)
 		return err
-	}, `SELECT token_hash, sealed FROM tokens WHERE subscriber_id = ? AND purpose = ? AND used_at = 0`, id, ForConfirm)
+	}, `SELECT token_hash, sealed, subscriber_id FROM tokens WHERE subscriber_id IN (`+in+`) AND purpose = ? AND used_at = 0`, append(args, ForConfirm)...)
 	if err != nil {
 		return err
 	}
@@ -122,10 +137,11 @@ func (tx *Tx) NoteHanded(ctx context.Context, id int64, messageID string, h Hand
 		if err := tx.keys.open(sealToken, sealPlace(w.hash), w.sealed, &data); err != nil {
 			return err
 		}
-		if data.MessageID != messageID {
+		i := slices.IndexFunc(letters, func(l HandedLetter) bool { return l.SubscriberID == w.id && l.MessageID == data.MessageID })
+		if i < 0 {
 			continue
 		}
-		data.Handed = h
+		data.Handed = letters[i].Handed
 		sealed, err := tx.keys.seal(sealToken, sealPlace(w.hash), data)
 		if err != nil {
 			return err
