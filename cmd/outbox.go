@@ -47,5 +47,8 @@ func (a *app) outbox() *cobra.Command {
 	c.Flags().StringVar(&state, "state", "", "only those due, sending, deferred, held, refused or delivered")
 	c.Flags().Int64Var(&after, "after", 0, "the page that follows this number")
 	c.Flags().IntVar(&limit, "limit", 50, "how many, at most 500")
+	list := &cobra.Command{Use: "list", Short: c.Short, Args: cobra.NoArgs, RunE: c.RunE}
+	list.Flags().AddFlagSet(c.Flags())
+	c.AddCommand(list)
 	return c
 }
