@@ -61,6 +61,7 @@ var parts = []struct {
 	{"browse", (*bench).browse, false},
 	{"log", (*bench).ledger, false},
 	{"erase", (*bench).erase, false},
+	{"bulk", (*bench).bulk, false},
 	{"start", (*bench).starts, true},
 	{"keys", (*bench).keys, true},
 	{"wait", (*bench).waits, true},

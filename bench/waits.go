@@ -40,7 +40,7 @@ func (b *bench) waits(ctx context.Context) error {
 		return err
 	}
 	b.tell("writing beside an import in another process")
-	alone, err := smallWrites(ctx, s, func(ctx context.Context) error {
+	alone, err := smallWrites(ctx, s, writersAtOnce, func(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 		case <-time.After(2 * time.Second):
@@ -51,7 +51,7 @@ func (b *bench) waits(ctx context.Context) error {
 		return err
 	}
 	var imported outcome
-	beside, err := smallWrites(ctx, s, func(ctx context.Context) (err error) {
+	beside, err := smallWrites(ctx, s, writersAtOnce, func(ctx context.Context) (err error) {
 		imported, _, err = child(ctx, job{To: p, File: file})
 		return err
 	})
@@ -65,8 +65,8 @@ func (b *bench) waits(ctx context.Context) error {
 	return nil
 }
 
-// smallWrites writes audit rows from all writers until the work beside is done.
-func smallWrites(ctx context.Context, s *store.Store, beside func(context.Context) error) (times, error) {
+// smallWrites writes audit rows from some writers until the work beside is done.
+func smallWrites(ctx context.Context, s *store.Store, writers int, beside func(context.Context) error) (times, error) {
 	g, ctx := errgroup.WithContext(ctx)
 	done := make(chan struct{})
 	g.Go(func() error {
@@ -75,7 +75,7 @@ func smallWrites(ctx context.Context, s *store.Store, beside func(context.Contex
 	})
 	var mu sync.Mutex
 	var all times
-	for range writersAtOnce {
+	for range writers {
 		g.Go(func() error {
 			for {
 				select {

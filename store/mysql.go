@@ -220,13 +220,21 @@ func (e *mysqlEngine) attempt(ctx context.Context, a *act, fn func(queries) erro
 		return mapMySQL(err)
 	}
 	var broken error // what ended the transaction, whatever fn made of it
-	q := queries{stmt: s.stmt, told: func(err error) error {
-		err = mapMySQL(err)
-		if broken == nil && (repeatable(err) || errors.Is(err, ErrFull)) {
-			broken = err
-		}
-		return err
-	}}
+	q := queries{
+		stmt: func(ctx context.Context, query string) (*sql.Stmt, error) {
+			if broken != nil { // the server has ended the transaction: a statement would be kept by itself
+				return nil, broken
+			}
+			return s.stmt(ctx, query)
+		},
+		told: func(err error) error {
+			err = mapMySQL(err)
+			if broken == nil && (repeatable(err) || errors.Is(err, ErrFull)) {
+				broken = err
+			}
+			return err
+		},
+	}
 	err = e.apply(ctx, q, a, fn)
 	if broken != nil {
 		err = broken

@@ -78,6 +78,32 @@ func (g *Galera) Committed(t testing.TB) int64 {
 	return most
 }
 
+// Same tells whether every node holds the same rows of some tables.
+func (g *Galera) Same(t testing.TB, url string, tables ...string) {
+	t.Helper()
+	user, hosts, _ := strings.Cut(g.Address, "@")
+	database, _, _ := strings.Cut(url[strings.LastIndexByte(url, '/')+1:], "?")
+	for _, table := range tables {
+		sums := map[int64]string{}
+		for host := range strings.SplitSeq(hosts, ",") {
+			db, err := sql.Open("mysql", mariadb.DSN(user+"@"+host, database))
+			if err != nil {
+				t.Fatal(err)
+			}
+			var name string
+			var sum int64
+			if err := db.QueryRow("CHECKSUM TABLE "+table).Scan(&name, &sum); err != nil {
+				t.Error(err)
+			}
+			db.Close()
+			sums[sum] = host
+		}
+		if len(sums) > 1 {
+			t.Errorf("the nodes hold different rows of %s", table)
+		}
+	}
+}
+
 // Do runs a command of scripts/galera, such as kill 1, and returns what it
 // prints.
 func (g *Galera) Do(t testing.TB, command ...string) string {
