@@ -79,7 +79,7 @@ func machine(t *testing.T, p storetest.Place, i int) *Service {
 	all := strings.Split(hosts, ",")
 	i %= len(all)
 	url := before + "@" + strings.Join(append(all[i:len(all):len(all)], all[:i]...), ",") + "/" + database
-	st, err := store.Open(t.Context(), store.Options{URL: url, Keys: p.Keys, Files: p.Files})
+	st, err := store.Open(t.Context(), store.Options{URL: url, Keys: p.Keys, Files: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -225,7 +225,10 @@ func (w *workshop) life(ctx context.Context, i, n int) error {
 		})
 	}
 	if err := w.through(i, i+1, address, Deleted, func(other *Service) error {
-		_, err := other.Erase(ctx, anna, address, "asked for it")
+		done, err := other.Erase(ctx, anna, address, "asked for it")
+		if err == nil && (done.SubscriberID != id || done.Before) {
+			err = fmt.Errorf("card %d was erased as %+v", id, done)
+		}
 		return err
 	}); err != nil || n%4 == 1 {
 		return err

@@ -132,10 +132,18 @@ func (e *mysqlEngine) take(ctx context.Context) (*session, error) {
 	}
 	e.mu.Unlock()
 	s, err := newSession(ctx, e.write)
+	if err == nil {
+		// Nothing is kept but by COMMIT, whatever the server has ended meanwhile.
+		_, err = s.conn.ExecContext(ctx, "SET SESSION autocommit = 0")
+		if err = mapMySQL(err); err != nil {
+			s.close()
+		}
+	}
 	if err != nil {
 		<-e.slots
+		return nil, err
 	}
-	return s, err
+	return s, nil
 }
 
 // give returns a session, or ends it when it is not whole any more.
@@ -265,7 +273,23 @@ func (e *mysqlEngine) apply(ctx context.Context, q queries, a *act, fn func(quer
 		return err
 	}
 	a.unsure = false // it was not kept, or the key would be there
-	return fn(q)
+	if err := fn(q); err != nil {
+		return err
+	}
+	return inOnePiece(ctx, q, a.key)
+}
+
+// inOnePiece makes sure, by its key, that a transaction holds all that was
+// done in it. A node of a Galera cluster that gives way to another while it
+// prepares a statement has answered already: it goes back without a word, and
+// what follows would be kept without what came before.
+func inOnePiece(ctx context.Context, q queries, key []byte) error {
+	var n int
+	err := q.get(ctx, []any{&n}, `SELECT COUNT(*) FROM applied WHERE applied_key = ?`, key)
+	if err == nil && n == 0 {
+		err = errConflict
+	}
+	return err
 }
 
 func (s *session) rollback(ctx context.Context) bool {
