@@ -184,18 +184,18 @@ func TestRoles(t *testing.T) {
 	for name, r := range reached {
 		for _, role := range Roles {
 			a := Actor{Name: "bo", Role: role, From: "test"}
-			err := r.call(t.Context(), d.Service, a)
+			said := r.call(t.Context(), d.Service, a)
 			var refusal *Refusal
-			refused := errors.As(err, &refusal) && refusal.role
+			refused := errors.As(said, &refusal) && refusal.role
 			if allowed := slices.Contains(strings.Fields(r.roles), string(role)); allowed == refused {
-				t.Errorf("%s by %s: allowed is %t, and it says %v", name, role, allowed, err)
+				t.Errorf("%s by %s: allowed is %t, and it says %v", name, role, allowed, said)
 			}
 			if !refused {
 				continue
 			}
 			rows, err := d.store.Audit(t.Context(), store.AuditQuery{Limit: 1})
 			if err != nil || len(rows) != 1 || rows[0].Act != "refused" || rows[0].Actor != "bo" {
-				t.Errorf("%s by %s leaves no trace: %+v, %v", name, role, rows, err)
+				t.Errorf("%s by %s leaves no trace: %+v, %v; it said %v", name, role, rows, err, said)
 			}
 		}
 	}
