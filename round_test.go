@@ -52,6 +52,8 @@ type machine struct {
 	t      *testing.T
 	binary string
 	dir    string
+	site   string // where the web pages are
+	ssh    string // where the console is served over SSH
 }
 
 func newMachine(t *testing.T) *machine {
@@ -114,7 +116,7 @@ func (m *machine) write(name, content string) {
 
 // serve runs the web pages and the mail sender until the returned function
 // stops them.
-func (m *machine) serve() (site string, stop func()) {
+func (m *machine) serve(more ...string) (site string, stop func()) {
 	m.t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -123,7 +125,7 @@ func (m *machine) serve() (site string, stop func()) {
 	address := l.Addr().String()
 	l.Close()
 	var said bytes.Buffer
-	c := m.command("serve", "--web", address)
+	c := m.command(append([]string{"serve", "--web", address}, more...)...)
 	c.Stderr = &said
 	if err := c.Start(); err != nil {
 		m.t.Fatal(err)

@@ -136,6 +136,9 @@ func (s *Server) Serve(ctx context.Context) error {
 	case <-ctx.Done():
 		s.gate.shut() // when every session has said goodbye
 		err = s.ssh.Close()
+		if fault := s.l.Close(); !errors.Is(fault, net.ErrClosed) { // serving had not begun: Close did not know of it
+			err = errors.Join(err, fault)
+		}
 		if end := <-ended; !errors.Is(end, ssh.ErrServerClosed) {
 			err = errors.Join(err, end)
 		}
