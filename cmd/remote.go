@@ -23,6 +23,7 @@ var overSSH = map[string]func(*cobra.Command, []string) error{
 	"mailbox": nil, "mailbox show": nil, "lists": nil, "lists add": nil,
 	"outbox": nil, "outbox show": nil, "outbox retry": nil, "outbox hold": nil, "outbox release": nil, "outbox drop": nil,
 	"staff": nil, "staff list": nil, "staff disable": nil, "staff enable": nil, "staff role": nil, "staff keys": nil, "staff keys remove": nil,
+	"reveal": nil, "fields": nil, "fields list": nil, "fields add": nil, "fields mark": nil,
 	"requests": nil, "requests list": nil, "requests show": nil, "requests add": nil, "requests close": nil, "requests approve": nil, "requests reject": nil, "requests fetch": nil,
 	"import":         fromStdin,
 	"export":         toStdout,

@@ -102,7 +102,7 @@ kartotek import people.csv --list News --confirmed`,
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(a.find(), a.browse(), a.importing(), a.export(), a.erase(), a.unsubscribe(), a.resubscribe(),
-		a.mailbox(), a.lists(), a.outbox(), a.audit(), a.serve(), a.sample(), a.migrate(), a.overview(), a.mail(), a.staff(), a.requests(),
+		a.mailbox(), a.lists(), a.outbox(), a.audit(), a.serve(), a.sample(), a.migrate(), a.overview(), a.mail(), a.staff(), a.requests(), a.reveal(), a.fields(),
 		a.backup(), a.restore(), a.journal(), a.keyring(), a.doctor(), a.copying(), a.prove(), a.verify(), a.retention())
 	for _, c := range root.Commands() {
 		strict(c)

@@ -298,7 +298,7 @@ func addressOf(ctx context.Context, tx *store.Tx, target string) (*store.Contact
 // AllowMail lets mail go again to an address, or that of a card, from which it
 // came back.
 func (s *Service) AllowMail(ctx context.Context, a Actor, target, reason string) (lifted bool, err error) {
-	if err := may(a, doLetters); err != nil {
+	if err := s.allow(ctx, a, doLetters); err != nil {
 		return false, err
 	}
 	if reason, err = plain("the reason", reason); err != nil {

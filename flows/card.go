@@ -39,8 +39,8 @@ func (s *Service) Open(ctx context.Context, a Actor, id int64, given *Given) (De
 		}
 		d.RatingUntil = keptTime(c.RateAt)
 	}
-	for _, f := range p.Own {
-		d.Own = append(d.Own, Field{f.Name, f.Value})
+	if d.Own, err = s.ownFields(ctx, p); err != nil {
+		return Details{}, err
 	}
 	if d.Timeline, err = s.timeline(ctx, c, given); err != nil {
 		return Details{}, err

@@ -39,6 +39,11 @@ func (s *Service) Correct(ctx context.Context, a Actor, id int64, field, value s
 		if err != nil {
 			return err
 		}
+		if name, own := strings.CutPrefix(field, OwnPrefix); own {
+			if err := s.fits(ctx, tx, name, value); err != nil {
+				return err
+			}
+		}
 		changed, err := correct(&p, field, value)
 		if err != nil || !changed {
 			return err

@@ -184,7 +184,7 @@ func (s *Service) collect(ctx context.Context, c *store.Contact, p store.Person,
 		Points: points(c, store.At(s.now())), Weeks: []Week{}, Letters: []SentLetter{}, Acts: []ExportedAct{},
 	}
 	for _, f := range p.Own {
-		e.OwnFields = append(e.OwnFields, Field{f.Name, f.Value})
+		e.OwnFields = append(e.OwnFields, Field{Name: f.Name, Value: f.Value})
 	}
 	weeks, err := s.store.WeeksOf(ctx, c.SubscriberID)
 	if err != nil {

@@ -67,7 +67,7 @@ func (o OutboxStats) Today() MailDay {
 
 // OutboxStats reads how the sending of mail stands.
 func (s *Service) OutboxStats(ctx context.Context, a Actor) (OutboxStats, error) {
-	if err := may(a, doOutbox); err != nil {
+	if err := s.allow(ctx, a, doOutbox); err != nil {
 		return OutboxStats{}, err
 	}
 	return s.outboxStats(ctx)
@@ -149,7 +149,7 @@ func (s *Service) MailTotals(ctx context.Context) (MailTotals, error) {
 // ClearAlarms removes the alarms that were raised until a time: staff have seen
 // them. Those that are still true come again.
 func (s *Service) ClearAlarms(ctx context.Context, a Actor, upTo time.Time) (n int64, err error) {
-	if err := may(a, doLetters); err != nil {
+	if err := s.allow(ctx, a, doLetters); err != nil {
 		return 0, err
 	}
 	err = s.store.InTx(ctx, func(tx *store.Tx) error {

@@ -29,12 +29,14 @@ const (
 	doMailbox     = "mailbox" // read captured mail, links and all
 	doStaff       = "staff"
 	doRequests    = "requests"
+	doReveal      = "reveal"
+	doFields      = "fields"  // name own fields and mark them
 	doApprove     = "approve" // let a bulk export be made
 	doKeys        = "keys"    // and look after the store
 )
 
 var (
-	supportMay  = []string{doBrowse, doFind, doOutbox, doProve}
+	supportMay  = []string{doBrowse, doFind, doOutbox, doProve, doReveal}
 	marketerMay = append([]string{doUnsubscribe, doResubscribe, doImport, doLists, doLetters}, supportMay...)
 	operatorMay = append([]string{doExport, doErase, doFreeze, doCorrect, doMailbox, doRequests}, marketerMay...)
 )
@@ -44,7 +46,7 @@ var rights = map[Role][]string{
 	Support:  supportMay,
 	Marketer: marketerMay,
 	Operator: operatorMay,
-	Owner:    append([]string{doAudit, doMail, doStaff, doApprove, doRetention, doKeys}, operatorMay...),
+	Owner:    append([]string{doAudit, doMail, doStaff, doFields, doApprove, doRetention, doKeys}, operatorMay...),
 	Auditor:  {doAudit, doProve},
 }
 
@@ -95,6 +97,10 @@ func (s *Service) Why(a Actor, act string, c Card) string {
 	case doErase:
 		if c.Permission == Deleted && c.WaitingUntil == nil {
 			return "erased already"
+		}
+	case doReveal:
+		if c.Permission == Deleted {
+			return "a tombstone holds nothing of the person"
 		}
 	case doCorrect, doFreeze:
 		switch {

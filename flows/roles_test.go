@@ -64,6 +64,9 @@ var reached = map[string]reach{
 	"ImportActivity": {marketers, func(ctx context.Context, s *Service, a Actor) error {
 		return err2(s.ImportActivity(ctx, a, "/nowhere/people.csv", ActivityOptions{}, nil))
 	}},
+	"Follow": {marketers, func(ctx context.Context, s *Service, a Actor) error {
+		return s.Follow(ctx, a, "/nowhere/at/all\x00", FollowOptions{}, nil)
+	}},
 	"Sample":  {marketers, func(ctx context.Context, s *Service, a Actor) error { return err2(s.Sample(ctx, a, 0, nil)) }},
 	"AddList": {marketers, func(ctx context.Context, s *Service, a Actor) error { return err2(s.AddList(ctx, a, "")) }},
 	"SetListSender": {marketers, func(ctx context.Context, s *Service, a Actor) error {
@@ -118,6 +121,16 @@ var reached = map[string]reach{
 	}},
 	"Approve": {owners, func(ctx context.Context, s *Service, a Actor) error { return err2(s.Approve(ctx, a, nobody, nil)) }},
 	"Reject":  {owners, func(ctx context.Context, s *Service, a Actor) error { return err2(s.Reject(ctx, a, nobody, "")) }},
+	"Reveal": {lookers, func(ctx context.Context, s *Service, a Actor) error {
+		return err2(s.Reveal(ctx, a, nobody, RevealEmail, "the person is on the telephone"))
+	}},
+	"OwnKinds": {lookers, func(ctx context.Context, s *Service, a Actor) error { return err2(s.OwnKinds(ctx, a)) }},
+	"AddOwnKind": {owners, func(ctx context.Context, s *Service, a Actor) error {
+		return err2(s.AddOwnKind(ctx, a, OwnKind{Name: "size", Kind: "text"}))
+	}},
+	"MarkOwnKind": {owners, func(ctx context.Context, s *Service, a Actor) error {
+		return err2(s.MarkOwnKind(ctx, a, "size", true))
+	}},
 	"MakeSigningKeys": {owners, func(ctx context.Context, s *Service, a Actor) error {
 		return err2(s.MakeSigningKeys(ctx, a, "", false, func(string) ([]SigningKey, error) { return nil, io.EOF }))
 	}},

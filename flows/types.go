@@ -131,8 +131,9 @@ func (c Card) ListNames() string {
 
 // Field is one of the company's own fields.
 type Field struct {
-	Name  string `json:"name"`
-	Value string `json:"value"`
+	Name      string `json:"name"`
+	Value     string `json:"value"`
+	Sensitive bool   `json:"-"` // the value is hidden; Reveal uncovers it
 }
 
 // Event is one line of a card's time line.

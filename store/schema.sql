@@ -224,6 +224,12 @@ CREATE TABLE IF NOT EXISTS export_members (
 
 CREATE INDEX export_members_request ON export_members (request_id, subscriber_id);
 
+CREATE TABLE IF NOT EXISTS own_fields (
+  name VARCHAR(400) NOT NULL PRIMARY KEY,
+  kind VARCHAR(16) NOT NULL,
+  hidden SMALLINT NOT NULL
+) {{clustered}};
+
 CREATE TABLE IF NOT EXISTS tokens (
   token_hash VARBINARY(32) NOT NULL PRIMARY KEY,
   purpose SMALLINT NOT NULL,

@@ -72,6 +72,8 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		return m, sh.poll()
 	case retryMsg:
 		return m, sh.line.retry(sh, msg)
+	case hideMsg:
+		sh.close(msg.p)
 	case fadeMsg:
 		sh.notes.fade(msg.n)
 	case slipMsg:

@@ -88,9 +88,22 @@ func (c *card) place() string {
 	return strconv.Itoa(min(100, (c.top+c.rows)*100/max(1, len(c.lines)))) + " %"
 }
 
+// sensitive are the own fields of the card that are hidden.
+func (c *card) sensitive() []string {
+	var names []string
+	if c.more != nil {
+		for _, f := range c.more.Own {
+			if f.Sensitive {
+				names = append(names, f.Name)
+			}
+		}
+	}
+	return names
+}
+
 func (c *card) actions() []action {
 	here, given := func() (flows.Card, bool) { return c.card, true }, func() *flows.Given { return c.given }
-	table := append(c.sh.cardActs(here, given), c.sh.proveAct(here, given))
+	table := append(c.sh.cardActs(here, given), c.sh.proveAct(here, given), c.sh.revealAct(here, c.sensitive).quiet())
 	table = append(table,
 		action{Key: "[", Label: "predecessor", Quiet: c.card.Predecessor == nil, Why: func() string {
 			if c.card.Predecessor == nil {

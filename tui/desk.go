@@ -57,6 +57,9 @@ type Desk interface {
 	Approve(ctx context.Context, who flows.Actor, id int64, progress func(flows.ImportProgress)) (flows.Request, error)
 	Reject(ctx context.Context, who flows.Actor, id int64, reason string) (flows.Request, error)
 
+	// Reveal uncovers flows.RevealEmail, RevealMobile or an own field.
+	Reveal(ctx context.Context, who flows.Actor, id int64, what, reason string) (flows.Revealed, error)
+
 	// Why says in a few words why an act ("unsubscribe", "erase",
 	// "resubscribe", "export", "freeze", "correct") is not to be had on a card; "" when it is.
 	Why(who flows.Actor, act string, card flows.Card) string

@@ -97,6 +97,8 @@ func TestScreens(t *testing.T) {
 		{"request-close", asked, []string{"3", "x"}},
 		{"request-new", asked, []string{"3", "n"}},
 		{"export-marked", full, []string{"   ", "e"}},
+		{"reveal", few, []string{"v"}},
+		{"revealed-hostile", hostile, []string{"v", "enter", "she is on the telephone", "enter", "right", "enter"}},
 		{"keys", full, []string{"?"}},
 		{"palette", full, []string{":", "exp"}},
 		{"history", full, []string{"r", "!"}},

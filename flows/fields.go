@@ -1,0 +1,141 @@
+package flows
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"kartotek/store"
+)
+
+// FieldKinds are what one of the company's own fields can hold; text is what a
+// field holds that nobody has named, such as an import's unknown column.
+var FieldKinds = []string{"text", "number", "date"}
+
+// OwnKind is what is known of one of the company's own fields.
+type OwnKind struct {
+	Name      string `json:"field"`
+	Kind      string `json:"kind"`
+	Sensitive bool   `json:"sensitive"` // shown masked, and uncovered with a reason
+}
+
+// OwnKinds lists the own fields that were named.
+func (s *Service) OwnKinds(ctx context.Context, a Actor) ([]OwnKind, error) {
+	if err := s.allow(ctx, a, doBrowse); err != nil {
+		return nil, err
+	}
+	all, err := s.store.OwnKinds(ctx)
+	out := make([]OwnKind, len(all))
+	for i, k := range all {
+		out[i] = OwnKind(k)
+	}
+	return out, err
+}
+
+// AddOwnKind names an own field, before an import or after it.
+func (s *Service) AddOwnKind(ctx context.Context, a Actor, k OwnKind) (OwnKind, error) {
+	if err := s.allow(ctx, a, doFields); err != nil {
+		return OwnKind{}, err
+	}
+	k.Name = oneLine(strings.Map(printable, k.Name), 400)
+	if n := utf8.RuneCountInString(k.Name); n == 0 || n > 100 {
+		return OwnKind{}, refuse("a field's name has 1 to 100 characters that can be printed")
+	}
+	if !slices.Contains(FieldKinds, k.Kind) {
+		return OwnKind{}, refuse("a field holds %s", strings.Join(FieldKinds, ", "))
+	}
+	err := s.store.InTx(ctx, func(tx *store.Tx) error {
+		switch _, err := tx.OwnKind(ctx, k.Name); {
+		case err == nil:
+			return refuse("there is a field of that name already: change it with fields mark")
+		case !errors.Is(err, ErrNotFound):
+			return err
+		}
+		return s.keepOwnKind(ctx, tx, a, "add field", k)
+	})
+	return k, err
+}
+
+// MarkOwnKind makes an own field sensitive, or takes the mark away. A field
+// that nobody has named gets a name by it.
+func (s *Service) MarkOwnKind(ctx context.Context, a Actor, name string, sensitive bool) (OwnKind, error) {
+	if err := s.allow(ctx, a, doFields); err != nil {
+		return OwnKind{}, err
+	}
+	k := OwnKind{Name: name, Kind: FieldKinds[0]}
+	err := s.store.InTx(ctx, func(tx *store.Tx) error {
+		known, err := tx.OwnKind(ctx, name)
+		switch {
+		case err == nil:
+			k = OwnKind(known)
+		case !errors.Is(err, ErrNotFound):
+			return err
+		case name == "" || len(name) > 400 || name != strings.Map(printable, name):
+			return refuse("a field's name has 1 to 100 characters that can be printed")
+		}
+		k.Sensitive = sensitive
+		return s.keepOwnKind(ctx, tx, a, "mark field", k)
+	})
+	return k, err
+}
+
+func (s *Service) keepOwnKind(ctx context.Context, tx *store.Tx, a Actor, act string, k OwnKind) error {
+	if err := tx.SetOwnKind(ctx, store.OwnKind(k)); err != nil {
+		return err
+	}
+	word := "plain"
+	if k.Sensitive {
+		word = "sensitive"
+	}
+	return audit(ctx, tx, a, store.At(s.now()), act, 0, fmt.Sprintf("%s: %s, %s", k.Name, k.Kind, word))
+}
+
+// hidden stands for a sensitive value. It is as long for all of them.
+const hidden = "••••••••"
+
+// ownFields are a card's own fields as staff see them.
+func (s *Service) ownFields(ctx context.Context, p store.Person) ([]Field, error) {
+	if len(p.Own) == 0 {
+		return nil, nil
+	}
+	kinds, err := s.store.OwnKinds(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]Field, 0, len(p.Own))
+	for _, f := range p.Own {
+		shown := Field{Name: f.Name, Value: f.Value}
+		if slices.ContainsFunc(kinds, func(k store.OwnKind) bool { return k.Sensitive && strings.EqualFold(k.Name, f.Name) }) {
+			shown.Value, shown.Sensitive = hidden, true
+		}
+		out = append(out, shown)
+	}
+	return out, nil
+}
+
+// fits tells whether a value is of an own field's kind.
+func (s *Service) fits(ctx context.Context, tx *store.Tx, name, value string) error {
+	k, err := tx.OwnKind(ctx, name)
+	if errors.Is(err, ErrNotFound) || value == "" {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	switch k.Kind {
+	case "number":
+		if _, err := strconv.ParseFloat(value, 64); err != nil {
+			return refuse("the field %s holds a number, such as 12 or 12.5", name)
+		}
+	case "date":
+		if _, err := time.Parse(time.DateOnly, value); err != nil {
+			return refuse("the field %s holds a date, such as 2026-02-03", name)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,109 @@
+package flows
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"kartotek/store"
+)
+
+func TestReveal(t *testing.T) {
+	d := newDesk(t)
+	ctx := t.Context()
+	d.bring(marie, Confirmed)
+	id := d.newest(marie).SubscriberID
+	support := Actor{Name: "bo", Role: Support, From: "test"}
+	const cause = "the person is on the telephone"
+	r, err := d.Reveal(ctx, support, id, RevealEmail, cause)
+	d.must(err)
+	if r.Value != marie {
+		t.Errorf("it reveals %q", r.Value)
+	}
+	rows, err := d.store.Audit(ctx, store.AuditQuery{Limit: 1})
+	d.must(err)
+	if rows[0].Act != "reveal" || rows[0].Actor != "bo" || rows[0].SubscriberID != id || rows[0].Why != "email: "+cause {
+		t.Errorf("the audit says %+v", rows[0])
+	}
+	for reason, word := range map[string]string{
+		"":                            "ten characters",
+		"because":                     "ten characters",
+		"aaaaaaaaaaaaaaaa":            "in words",
+		"          why             ":  "ten characters",
+		". . . . . . . . . . . . . .": "in words",
+		"she asked, " + marie:         "names the person",
+		"call +45 20 12 34 56 please": "telephone number",
+	} {
+		_, err := d.Reveal(ctx, support, id, RevealEmail, reason)
+		turnedDown(t, err, word)
+	}
+	_, err = d.Reveal(ctx, support, id, RevealMobile, cause)
+	turnedDown(t, err, "no such value")
+	_, err = d.Reveal(ctx, support, id, "evidence", cause)
+	turnedDown(t, err, "what can be revealed")
+	if _, err := d.Reveal(ctx, support, nobody, RevealEmail, cause); !errors.Is(err, ErrNotFound) {
+		t.Errorf("of nobody: %v", err)
+	}
+	_, err = d.Erase(ctx, anna, marie, "asked for it")
+	d.must(err)
+	_, err = d.Reveal(ctx, support, id, RevealEmail, cause)
+	turnedDown(t, err, "tombstone")
+}
+
+// TestSensitiveFields: a sensitive own field is hidden on the card and in the
+// audit, and goes out whole in what the person is given.
+func TestSensitiveFields(t *testing.T) {
+	d := newDesk(t)
+	ctx := t.Context()
+	d.importFile("email,signed_up_at,Shoe size,Illness\n"+marie+",2026-01-02T03:04:05Z,38,migraine\n", true)
+	id := d.newest(marie).SubscriberID
+	own := func() string {
+		c, err := d.Open(ctx, anna, id, nil)
+		d.must(err)
+		var out []string
+		for _, f := range c.Own {
+			out = append(out, f.Name+"="+f.Value)
+		}
+		return strings.Join(out, ", ")
+	}
+	if got := own(); got != "Shoe size=38, Illness=migraine" {
+		t.Fatalf("the card shows %s", got)
+	}
+	k, err := d.MarkOwnKind(ctx, anna, "Illness", true)
+	d.must(err)
+	if !k.Sensitive || k.Kind != "text" {
+		t.Errorf("the field is %+v", k)
+	}
+	if got := own(); got != "Shoe size=38, Illness="+hidden {
+		t.Errorf("the card shows %s", got)
+	}
+	r, err := d.Reveal(ctx, anna, id, OwnPrefix+"Illness", "the person is on the telephone")
+	d.must(err)
+	if r.Value != "migraine" {
+		t.Errorf("it reveals %q", r.Value)
+	}
+	var b strings.Builder
+	d.must(d.ExportTo(ctx, anna, marie, "json", &b))
+	if !strings.Contains(b.String(), "migraine") {
+		t.Error("the person's own export lacks it")
+	}
+	_, err = d.MarkOwnKind(ctx, anna, "Illness", false)
+	d.must(err)
+	if got := own(); !strings.Contains(got, "migraine") {
+		t.Errorf("the card shows %s", got)
+	}
+
+	_, err = d.AddOwnKind(ctx, anna, OwnKind{Name: "Shoe size", Kind: "number"})
+	d.must(err)
+	_, err = d.Correct(ctx, anna, id, OwnPrefix+"Shoe size", "large")
+	turnedDown(t, err, "holds a number")
+	_, err = d.Correct(ctx, anna, id, OwnPrefix+"Shoe size", "39.5")
+	d.must(err)
+	_, err = d.AddOwnKind(ctx, anna, OwnKind{Name: "Shoe size", Kind: "text"})
+	turnedDown(t, err, "already")
+	_, err = d.AddOwnKind(ctx, anna, OwnKind{Name: "Colour", Kind: "rainbow"})
+	turnedDown(t, err, "a field holds")
+	if all, err := d.OwnKinds(ctx, anna); err != nil || len(all) != 2 {
+		t.Errorf("the fields are %+v, %v", all, err)
+	}
+}
