@@ -38,12 +38,12 @@ func TestGaleraFaults(t *testing.T) {
 	_, err := d.AddList(t.Context(), anna, "News")
 	d.must(err)
 	w := &workshop{t: t, dir: dir, states: map[string]Permission{}, open: map[string]bool{}, underWay: map[int]underWay{}, longest: make([]time.Duration, galeraWriters)}
-	for i := range galeraWriters {
-		w.machines = append(w.machines, machine(t, place, i))
-	}
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	var wg sync.WaitGroup
+	for i := range galeraWriters {
+		w.machines = append(w.machines, machine(ctx, t, place, i, &wg))
+	}
 	for i := range galeraWriters {
 		wg.Go(func() { w.work(ctx, i) })
 	}
@@ -72,7 +72,7 @@ func TestGaleraFaults(t *testing.T) {
 
 // machine is a service on the cluster with a store of its own, and the mail
 // sender with it. Each prefers another node.
-func machine(t *testing.T, p storetest.Place, i int) *Service {
+func machine(ctx context.Context, t *testing.T, p storetest.Place, i int, senders *sync.WaitGroup) *Service {
 	t.Helper()
 	before, rest, _ := strings.Cut(p.URL, "@")
 	hosts, database, _ := strings.Cut(rest, "/")
@@ -90,15 +90,8 @@ func machine(t *testing.T, p storetest.Place, i int) *Service {
 	}
 	sender := mta.NewSender(s.Spool(), route, mta.WithLogger(slog.New(slog.DiscardHandler)))
 	s.OnLetter(sender.Wake)
-	ctx, stop := context.WithCancel(t.Context())
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		sender.Run(ctx)
-	}()
+	senders.Go(func() { sender.Run(ctx) })
 	t.Cleanup(func() {
-		stop()
-		<-done
 		if err := st.Close(); err != nil {
 			t.Error(err)
 		}

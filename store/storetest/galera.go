@@ -90,6 +90,13 @@ func (g *Galera) Same(t testing.TB, url string, tables ...string) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			db.SetMaxOpenConns(1)
+			if _, err := db.Exec("SET SESSION wsrep_sync_wait = 1"); err != nil { // it may have more to apply
+				t.Error(err)
+			}
+			if _, err := db.Exec("BEGIN"); err != nil {
+				t.Error(err)
+			}
 			var name string
 			var sum int64
 			if err := db.QueryRow("CHECKSUM TABLE "+table).Scan(&name, &sum); err != nil {
