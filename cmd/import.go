@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -53,17 +54,7 @@ func (a *app) importing() *cobra.Command {
 			if feed.dir != "" {
 				return a.follow(cmd.Context(), feed, o)
 			}
-			desk, err := a.open(cmd.Context())
-			if err != nil {
-				return err
-			}
-			bar := newBar(a.errOut)
-			res, err := desk.Import(cmd.Context(), a.cli(), path, o, bar.show)
-			bar.clear()
-			if err != nil && res.Stopped == 0 {
-				return err // nothing was done: there is nothing to tell
-			}
-			return errors.Join(a.print(res, func(w io.Writer) { printImport(w, o.List, res) }), err)
+			return a.importFile(cmd.Context(), path, o)
 		},
 	}
 	c.Flags().StringVar(&feed.dir, "follow", "", "take the files that arrive in this directory, until told to stop")
@@ -75,6 +66,21 @@ func (a *app) importing() *cobra.Command {
 	c.Flags().BoolVar(&o.DryRun, "dry-run", false, "count what would be done, and do nothing")
 	c.Flags().StringArrayVar(&columns, "map", nil, "which field a column is: column=field")
 	return c
+}
+
+// importFile takes one file, and tells what became of it.
+func (a *app) importFile(ctx context.Context, path string, o flows.ImportOptions) error {
+	desk, err := a.open(ctx)
+	if err != nil {
+		return err
+	}
+	bar := newBar(a.errOut)
+	res, err := desk.Import(ctx, a.cli(), path, o, bar.show)
+	bar.clear()
+	if err != nil && res.Stopped == 0 {
+		return err // nothing was done: there is nothing to tell
+	}
+	return errors.Join(a.print(res, func(w io.Writer) { printImport(w, o.List, res) }), err)
 }
 
 func mapping(columns []string) (map[string]string, error) {

@@ -84,7 +84,7 @@ func RunOn(ctx context.Context, o Options, t Terminal) error {
 	})
 	t.feed(ctx, p)
 	_, err := p.Run()
-	done.Close()
+	_ = done.Close() // a pipe's end never fails to close
 	cancel()
 	sizes.Wait()
 	m.sh.calls.close()
