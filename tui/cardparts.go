@@ -36,7 +36,7 @@ func pairs(t *theme, w int, facts []pair) []string {
 		if value == "" {
 			value = "–"
 		}
-		wrapped := fold(value, w-label-2)
+		wrapped := foldAddress(value, w-label-2)
 		if len(wrapped) > highest {
 			wrapped = append(wrapped[:highest-1], fit("… (the export holds all of it)", max(1, w-label-2)))
 		}

@@ -124,6 +124,16 @@ func fold(s string, w int) []string {
 	return out
 }
 
+// foldAddress breaks what may be an address before its @, so that neither part
+// of it is torn where it needn't be.
+func foldAddress(s string, w int) []string {
+	at := strings.LastIndexByte(s, '@')
+	if at < 1 || lenCells(s) <= w || strings.Contains(s, " ") {
+		return fold(s, w)
+	}
+	return append(fold(s[:at], w), fold(s[at:], w)...)
+}
+
 // number writes 1234567 as 1,234,567.
 func number(n int64) string { return humanize.Comma(n) }
 

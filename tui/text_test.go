@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/charmbracelet/x/ansi"
+	"github.com/google/go-cmp/cmp"
 )
 
 func TestClean(t *testing.T) {
@@ -76,6 +77,26 @@ func TestAgo(t *testing.T) {
 	} {
 		if got := ago(today.Add(-c.d), today); got != c.want {
 			t.Errorf("%v: %q, want %q", c.d, got, c.want)
+		}
+	}
+}
+
+// TestFoldAddress: a masked address that is too long for its place is torn
+// before its @ first, and only elsewhere where a part alone is too long.
+func TestFoldAddress(t *testing.T) {
+	for _, c := range []struct {
+		in   string
+		w    int
+		want []string
+	}{
+		{"mar**.******@example.dk", 30, []string{"mar**.******@example.dk"}},
+		{"sig**.*****@xn--grn-ioa.example", 24, []string{"sig**.*****", "@xn--grn-ioa.example"}},
+		{"m@mmmmmmmm.dk", 8, []string{"m", "@mmmmmmm", "m.dk"}},
+		{"two words @ once", 10, []string{"two words", "@ once"}},
+		{"@@", 1, []string{"@", "@"}},
+	} {
+		if diff := cmp.Diff(c.want, foldAddress(c.in, c.w)); diff != "" {
+			t.Errorf("%q in %d cells: %s", c.in, c.w, diff)
 		}
 	}
 }
