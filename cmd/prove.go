@@ -20,7 +20,7 @@ const proofWidth = 100
 func (a *app) prove() *cobra.Command {
 	var out string
 	c := &cobra.Command{
-		Use:   "prove ADDRESS|ID [--out FILE]",
+		Use:   "prove ADDRESS [--out FILE]",
 		Short: "Show what a person agreed to, when and from where, and write the proof of it",
 		Long: "Show what a person agreed to, when, from where and under which text, how it was confirmed and what happened since. " +
 			"With --out proof.json the proof is written to a file that anybody can check with kartotek verify and the company's public key; proof.html is the same for reading and printing.",

@@ -27,10 +27,13 @@ var ProofFormats = []string{"json", "html"}
 // company makes it known, so that proofs can be checked.
 func (s *Service) LogKey() string { return s.store.Keys().Log().Public() }
 
+const whyNoProof = "a proof shows the whole address, and so is made only for who knows it: search the full address first"
+
 // Prove collects what is recorded of an address, with all that somebody else
-// needs to check it (GDPR art. 7 (1)). A tombstone opens to its full address
-// alone, which is what given or target holds; a SubscriberID proves a live card.
-// The log is signed first, so that the newest act is in it.
+// needs to check it (GDPR art. 7 (1)). A proof shows the address, so it is made
+// for nobody who doesn't know that already: target holds it, or given does, and
+// then target may be the SubscriberID of a card of it. The log is signed first,
+// so that the newest act is in it.
 func (s *Service) Prove(ctx context.Context, a Actor, target string, given *Given) (*proof.Bundle, error) {
 	if err := s.allow(ctx, a, doProve); err != nil {
 		return nil, err
@@ -38,9 +41,6 @@ func (s *Service) Prove(ctx context.Context, a Actor, target string, given *Give
 	address, err := s.addressFor(ctx, target, given)
 	if err != nil {
 		return nil, notFound(err, target)
-	}
-	if err := s.store.Rekey(ctx, address); err != nil {
-		return nil, err
 	}
 	if err := s.store.Rekey(ctx, address); err != nil {
 		return nil, err
@@ -83,17 +83,13 @@ func (s *Service) addressFor(ctx context.Context, target string, given *Given) (
 	if err != nil {
 		return address, err
 	}
-	if given != nil {
-		if slices.ContainsFunc(s.store.Keys().AddressKeys(given.address), func(key []byte) bool { return bytes.Equal(c.AddressKey, key) }) {
-			return given.address, nil
-		}
+	switch {
+	case given == nil:
+		return address, refuse(whyNoProof)
+	case !slices.ContainsFunc(s.store.Keys().AddressKeys(given.address), func(key []byte) bool { return bytes.Equal(c.AddressKey, key) }):
 		return address, refuse("this is not the address of card %d: check it with the person", id)
 	}
-	if c.Permission == Deleted {
-		return address, refuse("a tombstone proves nothing but to its full address: search it")
-	}
-	p, err := s.store.Open(c)
-	return p.Address(), err
+	return given.address, nil
 }
 
 // openAll opens the acts of all cards of an address, and tells how things stand.

@@ -106,9 +106,12 @@ func TestProveTombstone(t *testing.T) {
 	ctx := t.Context()
 	d.signUp(marie, "news")
 	d.confirmHandedOver()
+	var refusal *Refusal
+	if _, err := d.Prove(ctx, anna, "1", nil); !errors.As(err, &refusal) {
+		t.Errorf("of a live card by its SubscriberID, which would tell the address: %v", err)
+	}
 	_, err := d.Erase(ctx, anna, marie, "asked for it")
 	d.must(err)
-	var refusal *Refusal
 	if _, err := d.Prove(ctx, anna, "1", nil); !errors.As(err, &refusal) {
 		t.Errorf("by its SubscriberID: %v", err)
 	}

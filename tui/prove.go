@@ -24,14 +24,14 @@ func (sh *shell) proveAct(card func() (flows.Card, bool), given func() *flows.Gi
 	}}
 }
 
-// whyNoProof is the reason why a card's proof can't be had; "" when it can. A
-// tombstone's opens to the full address alone.
+// whyNoProof is the reason why a card's proof can't be had; "" when it can: it
+// shows the whole address, so it is for who has searched that.
 func (sh *shell) whyNoProof(c flows.Card, given *flows.Given) string {
 	if why := sh.Desk.Why(sh.Actor, "prove", c); why != "" {
 		return why
 	}
-	if c.Permission == flows.Deleted && given == nil {
-		return "a tombstone proves nothing but to its full address: search it"
+	if given == nil {
+		return "a proof shows the whole address: search the full address first"
 	}
 	return ""
 }

@@ -85,7 +85,7 @@ func TestScreens(t *testing.T) {
 		{"audit-filtered", full, []string{"4", "f", "berta", "tab", "export", "enter"}},
 		{"audit-details", full, []string{"4", "enter"}},
 		{"proof", few, []string{"/a@b.example", "enter", "p"}},
-		{"proof-hostile", hostile, []string{"enter", "p"}},
+		{"proof-hostile", hostile, []string{"/a@b.example", "enter", "p"}},
 		{"requests-full", asked, []string{"3"}},
 		{"requests-all", asked, []string{"3", "f", "left", "enter"}},
 		{"requests-empty", empty, []string{"3"}},
