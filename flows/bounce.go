@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"kartotek/mta"
 	"kartotek/store"
 )
 
@@ -129,7 +130,7 @@ func (s *Service) TakeBounce(ctx context.Context, b Bounce) error {
 			return s.complaint(ctx, tx, l)
 		}
 		at := store.At(s.now())
-		words, err := s.hideDomain(ctx, tx, l, b.Words)
+		words, err := s.hidden(ctx, tx, l, b.Words)
 		if err != nil {
 			return err
 		}
@@ -172,16 +173,19 @@ func (s *Service) complaint(ctx context.Context, tx *store.Tx, l store.Letter) e
 	return nil
 }
 
-func (s *Service) hideDomain(ctx context.Context, tx *store.Tx, l store.Letter, words string) (string, error) {
+// hidden takes the recipient out of a report's words: beside the masked address
+// they would tell the rest of it. Of a tombstone nobody knows what to take out,
+// so nothing is left but the status.
+func (s *Service) hidden(ctx context.Context, tx *store.Tx, l store.Letter, words string) (string, error) {
 	c, err := tx.Contact(ctx, l.SubscriberID)
-	if err != nil {
-		return words, err
+	if err != nil || c.Permission == Deleted {
+		return "", err
 	}
 	p, err := tx.Open(c)
 	if err != nil {
-		return words, err
+		return "", err
 	}
-	return withoutDomain(p.Email)(words), nil
+	return withoutDomain(p.Email)(mta.CleanReply(words, p.Email)), nil
 }
 
 // comesBack notes what a letter that was not delivered says of its address and

@@ -87,16 +87,16 @@ func TestBounces(t *testing.T) {
 		t.Run(tt.status, func(t *testing.T) {
 			d := newDesk(t)
 			l := d.sentLetter(mta.Verdict{State: mta.Delivered})
-			r := mta.Report{Kind: tt.kind, Status: tt.status, Words: "no, says mx.Example.dk"}
+			r := mta.Report{Kind: tt.kind, Status: tt.status, Words: "Marie.Jensen: no, says mx.Example.dk"}
 			for range 2 { // a report that comes twice does its work once
 				d.must(d.Inbox().Report(t.Context(), local(l.From), r))
 			}
 			row, err := d.Letter(t.Context(), anna, l.ID)
 			d.must(err)
-			if (row.State == "refused") != tt.returned || tt.returned && (row.Enhanced != tt.status || row.Reply != "no, says mx.<domain>") {
+			if (row.State == "refused") != tt.returned || tt.returned && (row.Enhanced != tt.status || row.Reply != "<recipient>: no, says mx.<domain>") {
 				t.Errorf("the letter is %+v", row)
 			}
-			if got := d.events(marie)[0] == "mail came back: "+tt.status+" no, says mx.<domain>"; got != tt.returned {
+			if got := d.events(marie)[0] == "mail came back: "+tt.status+" <recipient>: no, says mx.<domain>"; got != tt.returned {
 				t.Errorf("the card tells %q", d.events(marie))
 			}
 			alarms, err := d.store.Alarms(t.Context())

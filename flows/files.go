@@ -94,10 +94,10 @@ func (s *Service) sweepExports(ctx context.Context) error {
 		if there {
 			continue
 		}
-		// A tombstone's own export holds the three times only; it stays until
-		// the person is erased again, or the files are cleared by hand.
+		// What was written of a tombstone since, for somebody who gave the
+		// address, is there to be fetched, and not to stay.
 		if c, err := s.store.Contact(ctx, id); err == nil && e.Type().IsRegular() {
-			if info, err := e.Info(); err == nil && info.ModTime().After(c.DeletedAt.Time()) {
+			if info, err := e.Info(); err == nil && info.ModTime().After(c.DeletedAt.Time()) && s.now().Sub(info.ModTime()) < bulkKept {
 				continue
 			}
 		}

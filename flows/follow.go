@@ -181,6 +181,9 @@ func (f *feed) look(ctx context.Context) (unsettled bool, err error) {
 		return cmp.Or(there[a].mod.Compare(there[b].mod), strings.Compare(a, b))
 	})
 	for _, name := range ready {
+		if err := f.s.allow(ctx, f.a, doImport); err != nil {
+			return false, err // out since the feed began
+		}
 		again, err := f.take(ctx, name)
 		if err != nil || ctx.Err() != nil {
 			return false, err

@@ -23,7 +23,12 @@ func personal(what, text string, p store.Person) error {
 		if _, err := store.ParseDisplay(word); err == nil {
 			return refuse("%s holds an email address: leave it out, the SubscriberID stands for the person", what)
 		}
-		if _, err := netip.ParseAddr(word); err == nil {
+	}
+	if anyAddress.MatchString(text) {
+		return refuse("%s holds an email address: leave it out, the SubscriberID stands for the person", what)
+	}
+	for _, like := range anyIP.FindAllString(text, -1) {
+		if _, err := netip.ParseAddr(strings.Trim(like, ".")); err == nil {
 			return refuse("%s holds an IP address: leave it out, the evidence keeps it", what)
 		}
 	}
@@ -33,9 +38,16 @@ func personal(what, text string, p store.Person) error {
 	return nil
 }
 
-// longNumber is what a telephone number looks like: +45…, or digits in three
-// groups and more. A plain run of digits may be a ticket's number.
-var longNumber = regexp.MustCompile(`\+\d[\d ()-]{6,}|\b\d{2,5}( \d{2,4}){2,}\b`)
+// An address or an IP address may stand anywhere, within other signs too.
+var (
+	anyAddress = regexp.MustCompile(`[^\s@]@[^\s@]+\.[^\s@]`)
+	anyIP      = regexp.MustCompile(`\d{1,3}(\.\d{1,3}){3}|[0-9A-Fa-f]*:[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*`)
+)
+
+// longNumber is what a telephone number looks like: +45…, digits in three
+// groups and more, or in four that aren't parted by spaces: three are a date. A
+// plain run of digits may be a ticket's number.
+var longNumber = regexp.MustCompile(`\+\d[\d ()-]{6,}|\b\d{2,5}( \d{2,4}){2,}\b|\b\d{2,5}([-./]\d{2,4}){3,}\b`)
 
 // names tells whether a text holds a person's address, number in whatever
 // writing, or name. Short names and first names count as whole words in their

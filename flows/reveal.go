@@ -63,10 +63,15 @@ func (s *Service) Reveal(ctx context.Context, a Actor, id int64, what, reason st
 		}
 		return audit(ctx, tx, a, store.At(s.now()), "reveal", id, what+": "+cause)
 	})
-	if errors.Is(err, ErrNotFound) {
-		err = notFound(err, "1")
-	}
-	if err != nil {
+	var refusal *Refusal
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return Revealed{}, notFound(err, "1")
+	case errors.As(err, &refusal): // or else a reason would be a guess that leaves no trace
+		return Revealed{}, errors.Join(err, s.store.InTx(ctx, func(tx *store.Tx) error {
+			return audit(ctx, tx, a, store.At(s.now()), "refused", id, doReveal)
+		}))
+	case err != nil:
 		return Revealed{}, err
 	}
 	return r, nil

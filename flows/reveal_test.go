@@ -37,6 +37,13 @@ func TestReveal(t *testing.T) {
 		_, err := d.Reveal(ctx, support, id, RevealEmail, reason)
 		turnedDown(t, err, word)
 	}
+	_, err = d.Reveal(ctx, support, id, RevealEmail, "is it "+marie+" perhaps")
+	turnedDown(t, err, "names the person")
+	rows, err = d.store.Audit(ctx, store.AuditQuery{Limit: 1})
+	d.must(err)
+	if rows[0].Act != "refused" || rows[0].SubscriberID != id || rows[0].Why != "reveal" {
+		t.Errorf("a guess leaves %+v", rows[0])
+	}
 	_, err = d.Reveal(ctx, support, id, RevealMobile, cause)
 	turnedDown(t, err, "no such value")
 	_, err = d.Reveal(ctx, support, id, "evidence", cause)

@@ -14,6 +14,9 @@ const maxReply = 500
 // the person, such as the one that the mail is forwarded to.
 var anyAddress = regexp.MustCompile(`[^\s<>"'(),;:\[\]]+@[^\s<>"'(),;:\[\]]+`)
 
+// CleanReply makes the words of a report, whose recipient the report alone doesn't tell, as fit to be kept as a reply's.
+func CleanReply(words, recipient string) string { return cleanReply(words, recipient) }
+
 // cleanReply makes a server's words fit to be kept and drawn: one line of at most [maxReply] bytes of valid
 // UTF-8 without control, bidirectional or invisible characters, and without anybody's address.
 func cleanReply(words, recipient string) string {
