@@ -13,7 +13,6 @@ import (
 	"strings"
 	"time"
 
-	"kartotek/mta"
 	"kartotek/store"
 )
 
@@ -185,7 +184,7 @@ func (s *Service) hidden(ctx context.Context, tx *store.Tx, l store.Letter, word
 	if err != nil {
 		return "", err
 	}
-	return withoutDomain(p.Email)(mta.CleanReply(words, p.Email)), nil
+	return withoutRecipient(p.Email, words), nil
 }
 
 // comesBack notes what a letter that was not delivered says of its address and

@@ -246,6 +246,10 @@ func boundTalk(lines []string, hide func(string) string) []string {
 	return out
 }
 
+// withoutRecipient takes the recipient, local part and domain, out of the words
+// of a report, which doesn't tell itself whom it is about.
+func withoutRecipient(to, words string) string { return withoutDomain(to)(mta.CleanReply(words, to)) }
+
 // withoutDomain takes the recipient's domain out of a server's words: beside
 // the masked address it would tell the rest of it.
 func withoutDomain(to string) func(words string) string {
