@@ -148,6 +148,9 @@ func (c *card) wheel(n int) tea.Cmd { return c.scroll(n) }
 
 func (c *card) draw(w, h int) []string {
 	now := c.sh.now()
+	if c.more == nil { // what it says meanwhile depends on the connection
+		c.lines = nil
+	}
 	if c.lines == nil || c.width != w || c.theme != c.sh.theme || now.Sub(c.at) >= time.Minute {
 		c.width, c.theme, c.at = w, c.sh.theme, now
 		c.lines = c.build(w)
@@ -165,6 +168,8 @@ func (c *card) build(w int) []string {
 	switch {
 	case c.closed != "":
 		return append(lines, "", t.bad.Render("  ✗ ")+fit(c.closed, w-6))
+	case c.more == nil && c.sh.line.lost:
+		return append(lines, "", t.dim.Render("  The store does not answer. The card opens as soon as it does."))
 	case c.more == nil:
 		return append(lines, "", t.dim.Render("  Opening the card …"))
 	}

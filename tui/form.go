@@ -48,6 +48,15 @@ func typed(label, placeholder string, limit int) field {
 	return field{label: label, input: &in}
 }
 
+// dress gives an input the theme's styles: its own would not follow the
+// terminal's background.
+func (t *theme) dress(in *textinput.Model) {
+	styles := in.Styles()
+	styles.Focused.Placeholder, styles.Blurred.Placeholder = t.faint, t.faint
+	styles.Focused.Text, styles.Blurred.Text = t.text, t.text
+	in.SetStyles(styles)
+}
+
 // choice makes a field for one of several options.
 func choice(label string, picked int, options ...string) field {
 	return field{label: label, options: options, picked: picked}
@@ -259,10 +268,7 @@ func (f *form) drawField(i, label, w, y int) string {
 	room := w - label - 2
 	if fd.input != nil {
 		fd.input.SetWidth(room - 1)
-		styles := fd.input.Styles()
-		styles.Focused.Placeholder, styles.Blurred.Placeholder = t.faint, t.faint
-		styles.Focused.Text, styles.Blurred.Text = t.text, t.text
-		fd.input.SetStyles(styles)
+		t.dress(fd.input)
 		f.spot(0, w, y, func() tea.Cmd { f.refocus(i); return nil })
 		return head + fd.input.View()
 	}

@@ -3,8 +3,6 @@ package tui
 import (
 	"context"
 	"flag"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -13,7 +11,6 @@ import (
 	"charm.land/lipgloss/v2"
 	"github.com/charmbracelet/x/ansi"
 	"github.com/charmbracelet/x/vt"
-	"github.com/google/go-cmp/cmp"
 
 	"kartotek/flows"
 )
@@ -186,26 +183,4 @@ func (c *console) lacks(texts ...string) *console {
 		}
 	}
 	return c
-}
-
-func (c *console) golden(name string) {
-	c.t.Helper()
-	path := filepath.Join("testdata", name+".golden")
-	got := c.screen()
-	if *update {
-		if err := os.MkdirAll("testdata", 0o755); err != nil {
-			c.t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			c.t.Fatal(err)
-		}
-		return
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		c.t.Errorf("%s (-golden +screen):\n%s", path, diff)
-	}
 }

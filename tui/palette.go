@@ -94,6 +94,7 @@ func (p *palette) draw(w, h int) drawn {
 	t := p.sh.theme
 	inner := min(w-8, 56)
 	p.input.SetWidth(inner - 3)
+	t.dress(&p.input)
 	p.list.show(len(p.found), min(12, h-8))
 	lines := []string{t.accentBold.Render("› ") + p.input.View(), t.faint.Render(fit("", inner))}
 	var spots []spot
@@ -104,14 +105,14 @@ func (p *palette) draw(w, h int) drawn {
 		}
 		a := p.found[i]
 		spots = append(spots, spot{boxLeft, boxLeft + inner, boxTop + len(lines), func() tea.Cmd { return p.choose(i) }})
-		style, mark := t.text, "  "
-		if a.why() != "" {
-			style = t.dim
+		style, mark, label := t.text, "  ", a.Label
+		if a.why() != "" { // as on the help line
+			style, label = t.dim, "("+a.Label+")"
 		}
 		if i == p.list.cur {
 			style, mark = t.row(t.bold), "▌ "
 		}
-		lines = append(lines, style.Render(mark+fit(a.Label, inner-14)+" "+fitRight(a.keys(true), 11)))
+		lines = append(lines, style.Render(mark+fit(label, inner-14)+" "+fitRight(a.keys(true), 11)))
 	}
 	if len(p.found) == 0 {
 		lines[2] = t.dim.Render("  nothing is called that")

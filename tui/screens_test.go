@@ -2,15 +2,63 @@ package tui
 
 import (
 	"fmt"
+	"regexp"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/charmbracelet/x/ansi"
 
 	"kartotek/flows"
 )
 
+// Steps of a golden screen that are no keys.
+const (
+	lose = "the store is lost"
+	hold = "answers stay away"
+)
+
+// steps presses keys, and does what else can happen.
+func (c *console) steps(steps ...string) *console {
+	c.t.Helper()
+	for _, step := range steps {
+		switch step {
+		case lose:
+			c.desk.down = errDown
+			c.later()
+		case hold:
+			c.hold = true
+		default:
+			c.keys(step)
+		}
+	}
+	return c
+}
+
 // TestScreens holds every screen against its golden picture, small and large,
-// empty, full, failing, and with hostile texts.
+// empty, full, failing, and with hostile texts, in every look of theirs.
 func TestScreens(t *testing.T) {
+	known := legend(t)
+	for _, s := range screens() {
+		for _, size := range [][2]int{{80, 24}, {140, 40}} {
+			name := fmt.Sprintf("%s-%dx%d", s.name, size[0], size[1])
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				golden(t, name, start(t, s.desk(), size[0], size[1]).steps(s.keys...).picture(known))
+			})
+		}
+	}
+}
+
+// shown is a golden screen: a desk, and the way to it.
+type shown struct {
+	name string
+	desk func() *fakeDesk
+	keys []string
+}
+
+// screens are all golden screens.
+func screens() []shown {
 	full := func() *fakeDesk { return (&fakeDesk{n: 2000}).withMail() }
 	few := func() *fakeDesk { return (&fakeDesk{n: 40}).withMail() }
 	hostile := func() *fakeDesk { return (&fakeDesk{n: 40, hostile: true}).withMail() }
@@ -23,16 +71,16 @@ func TestScreens(t *testing.T) {
 		return d
 	}
 	failing := func() *fakeDesk { return &fakeDesk{n: 40, down: errDown} }
-	for _, s := range []struct {
-		name string
-		desk func() *fakeDesk
-		keys []string
-	}{
+	return []shown{
 		{"contacts-full", full, nil},
 		{"contacts-end", full, []string{"end"}},
 		{"contacts-empty", empty, nil},
 		{"contacts-failing", failing, nil},
 		{"contacts-hostile", hostile, nil},
+		{"contacts-lost", full, []string{"down", "down", lose}},
+		{"contacts-coming", full, []string{hold, "pgdown", "pgdown", "pgdown", "pgdown", "pgdown", "pgdown"}},
+		{"contacts-sorted", full, []string{"o"}},
+		{"contacts-nobody-fits", empty, []string{"f", "right", "enter"}},
 		{"contacts-filtered", full, []string{"f", "right", "down", "right", "enter"}},
 		{"contacts-marked", full, []string{"   ", "down", " ", "up"}},
 		{"unsubscribe-marked", full, []string{"   ", "u"}},
@@ -48,14 +96,25 @@ func TestScreens(t *testing.T) {
 		{"card-sealed", few, []string{"enter"}},
 		{"card-tombstone-sealed", few, []string{"/1006", "enter"}},
 		{"card-tombstone-given", few, []string{"/a@b.example", "enter"}},
+		{"card-opening", few, []string{hold, "enter"}},
+		{"card-failing", few, []string{lose, "enter"}},
+		{"card-frozen", few, []string{"z", "disputed", "tab", "right", "enter", "enter"}},
+		{"card-end", few, []string{"/two@example.com", "enter", "enter", "end"}},
 		{"card-hostile", hostile, []string{"/1012", "enter"}},
 		{"card-hostile-end", hostile, []string{"/1012", "enter", "end"}},
 		{"export", few, []string{"e"}},
 		{"exported", few, []string{"e", "enter"}},
 		{"unsubscribe", few, []string{"u"}},
 		{"erase", few, []string{"d"}},
+		{"erase-picked", few, []string{"d", "asked by letter", "tab", "right"}},
+		{"erase-failing", few, []string{"d", "asked by letter", "tab", "right", lose, "enter"}},
+		{"freeze", few, []string{"z"}},
+		{"correct", few, []string{"enter", "c"}},
 		{"resubscribe", few, []string{"/1006", "enter", "r"}},
 		{"import", empty, []string{"i"}},
+		{"imported", empty, []string{"i", "people.csv", "tab", "News", "tab", "right", "tab", "right", "tab", "enter"}},
+		{"importing", full, []string{hold, "i", "people.csv", "tab", "News", "tab", "tab", "tab", "enter"}},
+		{"quit", full, []string{hold, "i", "people.csv", "tab", "News", "tab", "tab", "tab", "enter", "q"}},
 		{"outbox-full", full, []string{"2", "down", "down"}},
 		{"outbox-empty", empty, []string{"2"}},
 		{"outbox-alarm", alarmed, []string{"2"}},
@@ -100,14 +159,45 @@ func TestScreens(t *testing.T) {
 		{"reveal", few, []string{"v"}},
 		{"revealed-hostile", hostile, []string{"v", "enter", "she is on the telephone", "enter", "right", "enter"}},
 		{"keys", full, []string{"?"}},
+		{"palette-all", full, []string{":"}},
+		{"palette-none", full, []string{":", "zzz"}},
 		{"palette", full, []string{":", "exp"}},
 		{"history", full, []string{"r", "!"}},
-	} {
-		for _, size := range [][2]int{{80, 24}, {140, 40}} {
-			name := fmt.Sprintf("%s-%dx%d", s.name, size[0], size[1])
-			t.Run(name, func(t *testing.T) {
-				start(t, s.desk(), size[0], size[1]).keys(s.keys...).golden(name)
-			})
+		{"history-empty", full, []string{"!"}},
+	}
+}
+
+// TestTooSmall: a window in which nothing fits says so, and what is told in
+// colours elsewhere is not needed for it.
+func TestTooSmall(t *testing.T) {
+	known := legend(t)
+	for _, size := range [][2]int{{40, 10}, {59, 30}, {140, 14}} {
+		golden(t, fmt.Sprintf("too-small-%dx%d", size[0], size[1]), start(t, few(), size[0], size[1]).keys("d").picture(known))
+	}
+}
+
+// TestWithoutColour: whatever is good, a warning or bad by its colour says so
+// in a symbol or a word as well, or goes on from the line above.
+func TestWithoutColour(t *testing.T) {
+	known := legend(t)
+	for _, s := range screens() {
+		texts, letters := start(t, s.desk(), 140, 40).steps(s.keys...).lines(known)
+		for y, look := range letters {
+			for x := range len(look) {
+				if strings.IndexByte("gwx", look[x]) < 0 || x > 0 && look[x-1] == look[x] || x > 1 && look[x-2] == look[x] {
+					continue
+				}
+				if y > 0 && x < len(letters[y-1]) && letters[y-1][x] == look[x] {
+					continue
+				}
+				if rest := ansi.Cut(texts[y], x, len(look)); !telling.MatchString(rest) {
+					t.Errorf("%s: only the colour tells of %q", s.name, rest)
+				}
+			}
 		}
 	}
 }
+
+// telling are the texts that say by themselves what their colour says: those
+// that begin with a symbol, the frames of overlays, charts, times and words.
+var telling = regexp.MustCompile(`^([●◐○◑◔■▸▲✕✓✗!]|[│╭╰╮╯─]|[·▁▂▃▄▅▆▇█]|(in )?\d+ (min|h|d|mo)\b|refused)`)

@@ -44,8 +44,8 @@ func newTheme(dark bool, profile colorprofile.Profile) *theme {
 		warn:   pick("130", "179", "3", "11"),
 		bad:    pick("124", "210", "1", "9"),
 	}
-	if profile <= colorprofile.ASCII {
-		t.faint = t.faint.Faint(true)
+	if profile <= colorprofile.ANSI { // of 16 colours none is sure to be fainter than the text and still there
+		t.faint = lipgloss.NewStyle().Faint(true)
 	}
 	t.accentBold = t.accent.Bold(true)
 	t.button = t.dim.Padding(0, 2)
