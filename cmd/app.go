@@ -25,8 +25,8 @@ type app struct {
 	errOut io.Writer
 	set    settings
 
-	migrates   bool // the command may change the schema of a database server
-	newJournal bool // the command begins another erasure journal
+	migrates   bool                                      // the command may change the schema of a database server
+	newJournal func(context.Context, *store.Store) error // the command begins another erasure journal, unless this refuses
 	told       []string
 
 	store  *store.Store
@@ -104,8 +104,11 @@ func (a *app) open(ctx context.Context) (*flows.Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	return desk, a.signIn(ctx, desk, "command line")
+	return desk, a.signIn(ctx, desk, commandLine)
 }
+
+// commandLine is the door of who acts by a command on this machine.
+const commandLine = "command line"
 
 // signIn settles who is acting.
 func (a *app) signIn(ctx context.Context, desk *flows.Service, door string) (err error) {
@@ -142,6 +145,26 @@ func (a *app) close() error {
 		}
 	}
 	return a.store.Close()
+}
+
+// reopen closes the store, so that it is opened anew.
+func (a *app) reopen() error {
+	err := a.close()
+	a.store, a.sealing = nil, nil
+	return err
+}
+
+// abandon closes a store that is not to be the store after all: its log is not
+// signed, since the checkpoints outside of it would vouch for it.
+func (a *app) abandon() error {
+	if a.sealing != nil {
+		a.sealing.stop()
+		if err := a.sealing.group.Wait(); err != nil {
+			return err
+		}
+		a.sealing = nil
+	}
+	return a.reopen()
 }
 
 // cli is who acts by a command.

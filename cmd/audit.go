@@ -49,7 +49,7 @@ func (a *app) audit() *cobra.Command {
 	c.Flags().StringVar(&until, "until", "", "only before this time")
 	c.Flags().Int64Var(&before, "before", 0, "the page that follows this number")
 	c.Flags().IntVar(&limit, "limit", 50, "how many, at most 500")
-	c.AddCommand(a.auditVerify(), a.auditKey())
+	c.AddCommand(a.auditVerify(), a.auditKey(), a.auditRestored())
 	return c
 }
 
@@ -101,7 +101,13 @@ func (a *app) auditVerify() *cobra.Command {
 				if v.CutOff > 0 {
 					fmt.Fprintf(w, "Note: %d checkpoints in the file were cut off while they were written.\n", v.CutOff)
 				}
-				if v.Whole() {
+				for _, s := range v.Setbacks {
+					fmt.Fprintf(w, "Accepted break: %s (audit row %d)\n", clean(s.Words()), s.Row)
+				}
+				switch {
+				case v.Whole() && len(v.Setbacks) > 0:
+					fmt.Fprintln(w, "Whole but for that: nothing else was changed, removed, inserted or put in another order.")
+				case v.Whole():
 					fmt.Fprintln(w, "Whole: nothing was changed, removed, inserted or put in another order.")
 				}
 			}); err != nil {
@@ -128,4 +134,29 @@ func (a *app) auditKey() *cobra.Command {
 			return a.print(map[string]string{"public_key": desk.LogKey()}, func(w io.Writer) { fmt.Fprintln(w, desk.LogKey()) })
 		},
 	}
+}
+
+func (a *app) auditRestored() *cobra.Command {
+	var reason string
+	c := &cobra.Command{
+		Use:   "restored --reason TEXT",
+		Short: "Own up to a restore by other means, so that audit verify tells it from tampering",
+		Long: "Own up to a restore of the store by other means than kartotek restore, such as a database server's own tools. The log itself then says, under your name, which entries were lost by it, and every audit verify tells so; whatever else doesn't fit stays a problem. " +
+			"Run it on each machine whose file of checkpoints knows of what was lost.",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			desk, err := a.open(cmd.Context())
+			if err != nil {
+				return err
+			}
+			lost, err := desk.AcceptRestore(cmd.Context(), a.cli(), reason)
+			if err != nil {
+				return err
+			}
+			return a.print(lost, func(w io.Writer) { fmt.Fprintf(w, "Of the log, %s.\n", clean(lost.Words())) })
+		},
+	}
+	c.Flags().StringVar(&reason, "reason", "", "why, for the audit: ten characters or more")
+	must(c, "reason")
+	return c
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"kartotek/flows"
 	"kartotek/store"
 )
 
@@ -18,10 +19,11 @@ func (a *app) backup() *cobra.Command {
 		Long:  "Write a consistent copy of an embedded store to a new file, while it is in use. The copy is encrypted as the store is; keep it apart from the key file. The erasure journal is not part of it: see docs/backup.md.",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if _, err := a.open(cmd.Context()); err != nil {
+			desk, err := a.open(cmd.Context())
+			if err != nil {
 				return err
 			}
-			if err := a.store.Backup(cmd.Context(), args[0]); err != nil {
+			if err := desk.Backup(cmd.Context(), a.cli(), args[0]); err != nil {
 				return err
 			}
 			return a.print(map[string]any{"backup": args[0]}, func(w io.Writer) {
@@ -32,42 +34,83 @@ func (a *app) backup() *cobra.Command {
 }
 
 func (a *app) restore() *cobra.Command {
-	return &cobra.Command{
-		Use:   "restore FILE",
+	var reason string
+	c := &cobra.Command{
+		Use:   "restore FILE --reason TEXT",
 		Short: "Put a backup in the place of an embedded store",
-		Long:  "Put a backup in the place of an embedded store that nobody has open. Who was erased since the backup is erased again before anything else; SubscriberIDs that were given out since are not given out again. The store as it is now is gone after that: back it up first if you may want it.",
-		Args:  cobra.ExactArgs(1),
+		Long: "Put a backup in the place of an embedded store that nobody has open. Who was erased since the backup is erased again before anything else; SubscriberIDs that were given out since are not given out again. The store as it is now is gone after that: back it up first if you may want it. " +
+			"An owner does so, by the staff of the store as it is now; where that can't be opened any more, by the staff of the backup. What the log lost is told by every audit verify from then on.",
+		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
+			first, err := a.ownerBefore(ctx, reason)
+			if err != nil {
+				return err
+			}
 			r, err := store.Restore(ctx, store.Options{URL: a.set.Store, Keys: a.set.Keys}, args[0])
 			if err != nil {
 				return err
 			}
-			n, err := a.useRestored(ctx)
+			n, lost, err := a.useRestored(ctx, reason, first)
 			if err != nil {
-				err = errors.Join(err, a.close())
-				a.store = nil
+				err = errors.Join(err, a.abandon())
 				return fmt.Errorf("the store is as it was before: %w", errors.Join(err, r.Undo()))
 			}
 			if err := r.Keep(); err != nil {
 				return err
 			}
-			return a.print(map[string]any{"restored": args[0], "contacts": n}, func(w io.Writer) {
+			return a.print(map[string]any{"restored": args[0], "contacts": n, "log": lost}, func(w io.Writer) {
 				fmt.Fprintf(w, "Restored from %s: %s.\n", clean(args[0]), plural(int(n), "contact"))
+				if !first {
+					fmt.Fprintln(w, "The store before it could not be opened: who may restore, the backup's staff said.")
+				}
+				if lost != nil {
+					fmt.Fprintf(w, "Of the log, %s. The audit tells of that from now on.\n", clean(lost.Words()))
+				}
 			})
 		},
 	}
+	c.Flags().StringVar(&reason, "reason", "", "why, for the audit: ten characters or more")
+	must(c, "reason")
+	return c
 }
 
-// useRestored opens the restored store, which erases again what has to be, and
-// counts its contacts.
-func (a *app) useRestored(ctx context.Context) (int64, error) {
+// ownerBefore signs in in the store that a backup is to take the place of, and
+// writes there that it does; false where that can't be opened, so that the
+// backup's own staff have to do.
+func (a *app) ownerBefore(ctx context.Context, reason string) (bool, error) {
+	there, err := store.There(a.set.Store)
+	if err != nil || !there {
+		return false, err
+	}
 	desk, err := a.open(ctx)
+	if err == nil {
+		err = desk.Restoring(ctx, a.cli(), reason)
+	}
+	if errors.Is(err, store.ErrDamaged) || errors.Is(err, store.ErrUnreadable) {
+		_ = a.reopen() // it is damaged: what else is wrong with it doesn't matter
+		return false, nil
+	}
+	return true, errors.Join(err, a.reopen())
+}
+
+// useRestored opens the restored store, which erases again what has to be,
+// writes there who restored it, and counts its contacts.
+func (a *app) useRestored(ctx context.Context, reason string, first bool) (int64, *flows.Setback, error) {
+	open := a.open
+	if first { // who acts is settled
+		open = a.service
+	}
+	desk, err := open(ctx)
 	if err != nil {
-		return 0, err
+		return 0, nil, err
+	}
+	lost, err := desk.Restored(ctx, a.cli(), reason, first)
+	if err != nil {
+		return 0, nil, err
 	}
 	counts, err := desk.Counts(ctx)
-	return counts.Contacts(), err
+	return counts.Contacts(), lost, err
 }
 
 func (a *app) journal() *cobra.Command {
@@ -75,12 +118,7 @@ func (a *app) journal() *cobra.Command {
 		Use:   "journal",
 		Short: "Show this machine's erasure journal of the store",
 		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if _, err := a.open(cmd.Context()); err != nil {
-				return err
-			}
-			return a.printJournal(cmd.Context())
-		},
+		RunE:  func(cmd *cobra.Command, _ []string) error { return a.printJournal(cmd.Context()) },
 	}
 	c.AddCommand(&cobra.Command{
 		Use:   "new",
@@ -88,9 +126,12 @@ func (a *app) journal() *cobra.Command {
 		Long:  "Begin another erasure journal where this machine's is missing or damaged and there is no copy of it. It is made from the erasures that the store knows: if the store was restored from a backup, who was erased since that backup stays back.",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			a.newJournal = true
-			if _, err := a.open(cmd.Context()); err != nil {
-				return err
+			a.newJournal = func(ctx context.Context, s *store.Store) error {
+				desk := flows.New(s, flows.Config{})
+				if err := a.signIn(ctx, desk, commandLine); err != nil {
+					return err
+				}
+				return desk.RenewingJournal(ctx, a.cli())
 			}
 			return a.printJournal(cmd.Context())
 		},
@@ -99,7 +140,11 @@ func (a *app) journal() *cobra.Command {
 }
 
 func (a *app) printJournal(ctx context.Context) error {
-	j, err := a.store.Journal(ctx)
+	desk, err := a.open(ctx)
+	if err != nil {
+		return err
+	}
+	j, err := desk.Journal(ctx, a.cli())
 	if err != nil {
 		return err
 	}

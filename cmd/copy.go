@@ -45,7 +45,8 @@ func (a *app) copying() *cobra.Command {
 			}
 			ctx, files := cmd.Context(), filepath.Join(xdg.DataHome, "kartotek")
 			a.set.Store = from
-			if _, err := a.open(ctx); err != nil {
+			desk, err := a.open(ctx)
+			if err != nil {
 				return err
 			}
 			target, err := store.Open(ctx, store.Options{URL: to, Keys: a.set.Keys, Files: files, Migrate: true, Copying: true})
@@ -54,7 +55,7 @@ func (a *app) copying() *cobra.Command {
 			}
 			defer func() { err = errors.Join(err, target.Close()) }()
 			bar := newBar(a.errOut)
-			done, err := target.CopyFrom(ctx, a.store, bar.count)
+			done, err := desk.Copy(ctx, a.cli(), target, bar.count)
 			bar.clear()
 			if err != nil {
 				return err

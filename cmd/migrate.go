@@ -13,12 +13,17 @@ func (a *app) migrate() *cobra.Command {
 		Short: "Bring the store's schema up to date",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx := cmd.Context()
 			a.migrates = true
-			if _, err := a.service(cmd.Context()); err != nil {
+			desk, err := a.open(ctx)
+			if err != nil {
 				return err
 			}
-			version, err := a.store.SchemaVersion(cmd.Context())
+			version, err := a.store.SchemaVersion(ctx)
 			if err != nil {
+				return err
+			}
+			if err := desk.Migrated(ctx, a.cli(), version); err != nil {
 				return err
 			}
 			return a.print(map[string]any{"schema": version}, func(w io.Writer) { fmt.Fprintf(w, "The schema is up to date: version %d.\n", version) })

@@ -136,6 +136,7 @@ func (v *verifier) walkAudit(ctx context.Context) error {
 			if m := v.missing[r.SubscriberID]; m != nil {
 				m.count -= r.Dropped
 			}
+			v.nameSetbacks(r)
 			if err := v.match(ctx, store.LeafPlace{Batch: r.Batch, Place: r.Place}, true, maphash.Bytes(v.seed, r.Leaf()), fmt.Sprintf("audit row %d", r.ID)); err != nil {
 				return err
 			}

@@ -27,6 +27,7 @@ type Verification struct {
 	InStore  int       `json:"checkpoints"` // in the database
 	InFile   int       `json:"kept_checkpoints"`
 	CutOff   int       `json:"cut_off_checkpoints,omitempty"` // in the file: a crash came between
+	Setbacks []Setback `json:"restores,omitempty"`            // that were owned up to
 	Problems int       `json:"problems"`
 	First    *Problem  `json:"first_problem"` // in the order of the log
 }
@@ -38,7 +39,8 @@ type Problem struct {
 	What  string `json:"what"`
 }
 
-// Whole tells that nothing was changed, removed, inserted or put in another order.
+// Whole tells that nothing was changed, removed, inserted or put in another
+// order, except for what Setbacks tells of.
 func (v Verification) Whole() bool { return v.Problems == 0 }
 
 // VerifyAudit walks the whole log: it rebuilds the tree from what was
@@ -61,31 +63,47 @@ func (s *Service) VerifyAudit(ctx context.Context, a Actor, progress func(Import
 
 // verifyLog walks the log as far as it is signed.
 func (s *Service) verifyLog(ctx context.Context, progress func(ImportProgress)) (Verification, error) {
+	v, err := s.walkLog(ctx, progress)
+	if err != nil {
+		return Verification{}, err
+	}
+	return v.res, nil
+}
+
+func (s *Service) walkLog(ctx context.Context, progress func(ImportProgress)) (*verifier, error) {
 	if progress == nil {
 		progress = func(ImportProgress) {}
 	}
 	v := &verifier{s: s.store, seed: maphash.MakeSeed(), progress: progress, first: map[int64]span{}, batches: map[int64][]*Problem{}, missing: map[int64]*absent{}}
 	v.res.At = s.now().UTC().Truncate(time.Second)
 	if err := v.readCheckpoints(ctx, s.keptCheckpoints); err != nil {
-		return v.res, err
+		return v, err
 	}
 	for _, step := range []func(context.Context) error{v.walk, v.walkEvidence, v.walkAudit, v.unseen, v.strangers} {
 		if err := step(ctx); err != nil {
-			return v.res, err
+			return v, err
 		}
 	}
+	v.judge()
 	v.conclude()
-	return v.res, nil
+	return v, nil
 }
 
 // keepVerification notes how the walk ended: for the next who looks, and in the audit.
 func (s *Service) keepVerification(ctx context.Context, a Actor, v Verification) error {
 	short := v
 	why := fmt.Sprintf("%d entries, whole", v.Entries)
+	if n := len(v.Setbacks); n > 0 {
+		why = fmt.Sprintf("%d entries, whole but for what %d restores lost", v.Entries, n)
+		short.Setbacks = slices.Clone(v.Setbacks[max(0, n-keptSetbacks):])
+		for i := range short.Setbacks {
+			short.Setbacks[i].Why = ""
+		}
+	}
 	if v.First != nil {
 		why = fmt.Sprintf("%d entries, %d problems; the first: %s: %s", v.Entries, v.Problems, v.First.Row, v.First.What)
 		first := *v.First
-		first.What = oneLine(first.What, 200)
+		first.What = oneLine(first.What, 120)
 		short.First = &first
 	}
 	kept, err := json.Marshal(short)
@@ -117,10 +135,23 @@ func (s *Service) LastVerification(ctx context.Context, a Actor) (*Verification,
 	return &v, nil
 }
 
-// signedTree is a checkpoint, and where it lies.
+// keptSetbacks is how many restores the last verification is kept with: a
+// setting has an end.
+const keptSetbacks = 1
+
+// signedTree is a checkpoint, and whether it lies in the file or in the database.
 type signedTree struct {
-	ledger.Checkpoint
-	where string
+	size   int64
+	root   tlog.Hash
+	at     time.Time
+	inFile bool
+}
+
+func (t signedTree) where() string {
+	if t.inFile {
+		return "the file of checkpoints"
+	}
+	return "the database"
 }
 
 // span is which entries of the log a batch is.
@@ -150,7 +181,12 @@ type verifier struct {
 	dropped int64
 	good    int64 // the tree is as it was signed up to here
 	broken  bool  // entries are missing: the tree can't be rebuilt from here on
-	bad     bool  // a checkpoint didn't match: none that follows can
+
+	headFits bool         // the kept head is that of the tree
+	agreed   []signedTree // checkpoints that fit the tree
+	strays   []stray      // and those that don't, by size
+	setbacks []*setback
+	forks    []stray // that no setback explains
 }
 
 // bits is a set of entries.
@@ -202,7 +238,7 @@ func (v *verifier) readCheckpoints(ctx context.Context, kept func() ([]string, i
 		return err
 	}
 	v.res.InFile, v.res.CutOff = len(notes), cut
-	v.take(key, notes, nil, "the file of checkpoints")
+	v.take(key, notes, nil)
 	for after := int64(-1); ; {
 		sizes, notes, err := v.s.Checkpoints(ctx, after, 1000)
 		if err != nil {
@@ -212,15 +248,17 @@ func (v *verifier) readCheckpoints(ctx context.Context, kept func() ([]string, i
 			break
 		}
 		v.res.InStore += len(notes)
-		v.take(key, notes, sizes, "the database")
+		v.take(key, notes, sizes)
 		after = sizes[len(sizes)-1]
 	}
-	slices.SortStableFunc(v.trees, func(a, b signedTree) int { return cmp.Compare(a.Size, b.Size) })
+	slices.SortStableFunc(v.trees, func(a, b signedTree) int { return cmp.Compare(a.size, b.size) })
 	return nil
 }
 
-// take checks the signatures of checkpoints.
-func (v *verifier) take(key note.Verifier, notes []string, sizes []int64, where string) {
+// take checks the signatures of checkpoints: of the file, or with sizes given
+// of the database.
+func (v *verifier) take(key note.Verifier, notes []string, sizes []int64) {
+	where := signedTree{inFile: sizes == nil}.where()
 	for i, text := range notes {
 		c, err := ledger.OpenCheckpoint(text, key)
 		switch {
@@ -231,7 +269,7 @@ func (v *verifier) take(key note.Verifier, notes []string, sizes []int64, where 
 		case sizes != nil && sizes[i] != c.Size:
 			v.problem(sizes[i], fmt.Sprintf("checkpoint %d in %s", sizes[i], where), "it was changed: it is signed for %d entries", c.Size)
 		default:
-			v.trees = append(v.trees, signedTree{c, where})
+			v.trees = append(v.trees, signedTree{c.Size, c.Root, c.At, sizes == nil})
 		}
 	}
 }
@@ -274,7 +312,8 @@ func (v *verifier) walk(ctx context.Context) error {
 		v.problem(next, fmt.Sprintf("entry %d of the log", next), "the entries from %d to %d are missing: they were removed", next, v.size-1)
 		v.broken = true
 	}
-	if !v.broken && (!head.Whole || !bytes.Equal(head.Bytes(), tree.Bytes())) {
+	v.headFits = head.Whole && bytes.Equal(head.Bytes(), tree.Bytes())
+	if !v.broken && !v.headFits {
 		v.problem(next, "the log's head", "it was changed: it is not the tree that the entries make")
 	}
 	v.cutTail(next)
@@ -318,10 +357,16 @@ func (v *verifier) walkBatch(ctx context.Context, tree *ledger.Frontier, p store
 	}
 	for i, leaf := range leaves {
 		at := p.First + int64(i)
-		if leaf[0] == ledger.KindAudit {
+		switch leaf[0] {
+		case ledger.KindAudit:
 			v.audits.set(at)
 			v.prints[at] = maphash.Bytes(v.seed, leaf)
-		} else {
+		case ledger.KindSetback: // it has no row of its own
+			v.seen.set(at)
+			if err := v.tellSetback(ctx, leaf, at, p.Whole && b.Whole); err != nil {
+				return err
+			}
+		default:
 			v.prints[at] = maphash.Bytes(v.seed, ledger.SealedOf(leaf))
 		}
 		if !v.broken {
@@ -334,30 +379,26 @@ func (v *verifier) walkBatch(ctx context.Context, tree *ledger.Frontier, p store
 
 // compare compares the tree with the checkpoints of its size.
 func (v *verifier) compare(tree *ledger.Frontier) {
-	for ; len(v.trees) > 0 && v.trees[0].Size <= tree.Size; v.trees = v.trees[1:] {
-		t := v.trees[0]
-		switch {
-		case v.bad || t.Size < tree.Size:
-		case t.Root != tree.Root():
-			v.bad = true
-			v.problem(v.good, fmt.Sprintf("entry %d of the log", v.good), "the entries from %d to %d are not those that were signed %s, says the checkpoint in %s: they were changed, inserted or put in another order",
-				v.good, tree.Size-1, t.At.Format(time.RFC3339), t.where)
+	for ; len(v.trees) > 0 && v.trees[0].size <= tree.Size; v.trees = v.trees[1:] {
+		switch t := v.trees[0]; {
+		case t.size < tree.Size:
+		case t.root != tree.Root():
+			v.strays = append(v.strays, stray{t, v.good, -1})
 		default:
 			v.good = tree.Size
+			v.agreed = append(v.agreed, t)
 		}
 	}
 }
 
-// cutTail tells of checkpoints of a larger log than there is.
+// cutTail takes the checkpoints of a larger log than there is.
 func (v *verifier) cutTail(size int64) {
-	if v.broken || v.bad || len(v.trees) == 0 {
+	if v.broken {
 		return
 	}
 	for _, t := range v.trees {
-		if t.Size > size && t.Size > v.size {
-			v.problem(size, fmt.Sprintf("entry %d of the log", size), "a checkpoint in %s, signed %s, is of %d entries, and the log holds %d: its tail was cut off, or an old copy of the database was put back",
-				t.where, t.At.Format(time.RFC3339), t.Size, size)
-			return
+		if t.size > size && t.size > v.size {
+			v.strays = append(v.strays, stray{t, v.good, size})
 		}
 	}
 }

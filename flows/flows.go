@@ -100,11 +100,18 @@ func audit(ctx context.Context, tx *store.Tx, a Actor, at store.Micros, act stri
 
 // auditDrop is audit for an act that takes evidence away: of so many acts.
 func auditDrop(ctx context.Context, tx *store.Tx, a Actor, at store.Micros, act string, id int64, why string, dropped int64) error {
+	r := a.row(at, act, id, why)
+	r.Dropped = dropped
+	return tx.AddAudit(ctx, r)
+}
+
+// row is an act of an actor as the audit has it.
+func (a Actor) row(at store.Micros, act string, id int64, why string) store.AuditRow {
 	door := a.From
 	if a.User != "" {
 		door += " (" + a.User + ")"
 	}
-	return tx.AddAudit(ctx, store.AuditRow{At: at, Actor: a.Name, Role: string(a.Role), Door: door, Act: act, SubscriberID: id, Why: why, Dropped: dropped})
+	return store.AuditRow{At: at, Actor: a.Name, Role: string(a.Role), Door: door, Act: act, SubscriberID: id, Why: why}
 }
 
 // openCard reads a contact's personal data and derives its evidence key.

@@ -45,9 +45,7 @@ func newLooks() *looks {
 
 // looked writes that staff looked at a card, or found none.
 func (s *Service) looked(ctx context.Context, a Actor, act string, id int64) error {
-	l := &look{done: make(chan struct{}), row: store.AuditRow{
-		At: store.At(s.now()), Actor: a.Name, Role: string(a.Role), Door: a.From, Act: act, SubscriberID: id,
-	}}
+	l := &look{done: make(chan struct{}), row: a.row(store.At(s.now()), act, id, "")}
 	q := s.looks
 	q.mu.Lock()
 	q.waiting = append(q.waiting, l)

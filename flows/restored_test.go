@@ -163,7 +163,11 @@ func TestJournalLost(t *testing.T) {
 	whole, err := os.ReadFile(files[0])
 	d.must(err)
 	open := func(anew bool) error {
-		s, err := store.Open(t.Context(), store.Options{URL: p.URL, Keys: p.Keys, Files: p.Files, NewJournal: anew})
+		o := store.Options{URL: p.URL, Keys: p.Keys, Files: p.Files}
+		if anew {
+			o.NewJournal = func(ctx context.Context, s *store.Store) error { return New(s, Config{}).RenewingJournal(ctx, anna) }
+		}
+		s, err := store.Open(t.Context(), o)
 		if err == nil {
 			err = s.Close()
 		}

@@ -157,6 +157,20 @@ var reached = map[string]reach{
 	"DestroyKey": {owners, func(ctx context.Context, s *Service, a Actor) error { return err2(s.DestroyKey(ctx, a, "none")) }},
 	"AddPepper":  {owners, func(ctx context.Context, s *Service, a Actor) error { return err2(s.AddPepper(ctx, a, nil)) }},
 
+	"Backup": {owners, func(ctx context.Context, s *Service, a Actor) error { return s.Backup(ctx, a, "/nowhere/at/all.db") }},
+	"Copy": {owners, func(ctx context.Context, s *Service, a Actor) error {
+		return err2(s.Copy(ctx, a, s.store, nil))
+	}},
+	"Journal":         {owners, func(ctx context.Context, s *Service, a Actor) error { return err2(s.Journal(ctx, a)) }},
+	"RenewingJournal": {owners, func(ctx context.Context, s *Service, a Actor) error { return s.RenewingJournal(ctx, a) }},
+	"Restoring":       {owners, func(ctx context.Context, s *Service, a Actor) error { return s.Restoring(ctx, a, "the disk was lost") }},
+	"Restored": {owners, func(ctx context.Context, s *Service, a Actor) error {
+		return err2(s.Restored(ctx, a, "the disk was lost", true))
+	}},
+	"AcceptRestore": {owners, func(ctx context.Context, s *Service, a Actor) error {
+		return err2(s.AcceptRestore(ctx, a, "the disk was lost"))
+	}},
+
 	"Prove": {lookers + " auditor", func(ctx context.Context, s *Service, a Actor) error {
 		return err2(s.Prove(ctx, a, "nobody@example.com", nil))
 	}},
@@ -176,7 +190,7 @@ var unreached = map[string]string{
 	"FormOf": "web, for anybody", "SignUp": "web, for anybody",
 	"LookConfirm": "web, by a token", "Confirm": "web, by a token", "LookUnsubscribe": "web, by a token", "UnsubscribeByToken": "web, by a token",
 	"MailTotals": "numbers", "Inbox": "the bounce port", "TakeBounce": "the bounce port, by a token",
-	"Spool": "the mail sender", "Capture": "the mail sender", "SigningKeys": "the mail sender", "SigningDomains": "the mail sender", "OnLetter": "wiring", "SetClock": "wiring", "SetLog": "wiring", "Clock": "the clock", "Seal": "the log", "Sealing": "the log", "SealRest": "the log", "EndSealing": "the log", "LogKey": "public", "SaveProof": "what Prove gave", "KeepProof": "what Prove gave", "WriteProof": "what Prove gave", "Tick": "the clock", "CatchUp": "the start",
+	"Spool": "the mail sender", "Capture": "the mail sender", "SigningKeys": "the mail sender", "SigningDomains": "the mail sender", "OnLetter": "wiring", "SetClock": "wiring", "SetLog": "wiring", "Clock": "the clock", "Seal": "the log", "Sealing": "the log", "SealRest": "the log", "EndSealing": "the log", "LogKey": "public", "SaveProof": "what Prove gave", "KeepProof": "what Prove gave", "WriteProof": "what Prove gave", "Tick": "the clock", "CatchUp": "the start", "Migrated": "writes down what opening an embedded store does for anybody",
 	"Lists": "names and numbers of lists", "Counts": "numbers", "CursorOf": "a time",
 	"Why": "tells what a role may", "WhyLetter": "tells what a role may", "UndoUntil": "a time",
 	"SignIn": "before there is a role", "KnownKey": "before there is a role", "StillIn": "asks about a role", "SignedIn": "writes who came", "SignedOut": "writes who went", "TurnedAway": "writes who didn't come in",

@@ -57,6 +57,23 @@ func (tx *Tx) AddAudit(ctx context.Context, r AuditRow) error {
 	if err != nil {
 		return err
 	}
+	return tx.addAudit(ctx, id, r)
+}
+
+// AddSetback appends the row of a restore, and to the log what was lost by it.
+func (tx *Tx) AddSetback(ctx context.Context, r AuditRow, s ledger.Setback) error {
+	id, err := tx.NextIDs(ctx, "audit", 1)
+	if err != nil {
+		return err
+	}
+	s.Audit = id
+	if _, err := tx.appendLeaf(ctx, s.Leaf()); err != nil {
+		return err
+	}
+	return tx.addAudit(ctx, id, r)
+}
+
+func (tx *Tx) addAudit(ctx context.Context, id int64, r AuditRow) error {
 	salt := ledger.NewSalt()
 	r.ID, r.Salt = id, salt[:]
 	at, err := tx.appendLeaf(ctx, r.Leaf())

@@ -38,8 +38,8 @@ func (s *Store) Backup(ctx context.Context, to string) error {
 	if err != nil {
 		return err
 	}
-	if _, err := os.Lstat(to); !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%s is there already: name a new file", to)
+	if err := s.CanBackUp(to); err != nil {
+		return err
 	}
 	if to, err = filepath.Abs(to); err != nil {
 		return err
@@ -66,6 +66,17 @@ func (s *Store) Backup(ctx context.Context, to string) error {
 	// The journal goes on by a record, so that a store which is restored from
 	// this backup is known as such, whatever was done since.
 	return s.noteIDs(ctx, 0, 0)
+}
+
+// CanBackUp tells what stands in the way of a backup to a file, before anything is done.
+func (s *Store) CanBackUp(to string) error {
+	if _, ok := s.engine.(*sqliteEngine); !ok {
+		return ErrServerTools
+	}
+	if _, err := os.Lstat(to); !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%s is there already: name a new file", to)
+	}
+	return nil
 }
 
 // copyTo copies the database through SQLite's backup interface, all in one
@@ -121,6 +132,19 @@ func firstText(c *sqlite3.Conn, query string) (text string, err error) {
 // Restored is a backup that was put in a store's place. The old file lies
 // aside until Keep or Undo.
 type Restored struct{ path, aside string }
+
+// There tells whether an embedded store is at its address; ErrServerTools of
+// one on a database server.
+func There(url string) (bool, error) {
+	if isMySQL(url) {
+		return false, ErrServerTools
+	}
+	path, err := sqlitePath(url)
+	if err != nil {
+		return false, err
+	}
+	return exists(path)
+}
 
 // Restore puts a backup in the place of an embedded store that no process has
 // open. Opening the store then erases again who was erased since the backup.

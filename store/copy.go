@@ -252,6 +252,16 @@ func (s *Store) CopyFrom(ctx context.Context, from *Store, progress func(done, t
 	return done, s.endCopy(ctx)
 }
 
+// CopyBegun tells whether the store holds a part of a copy of that one.
+func (s *Store) CopyBegun(ctx context.Context, from *Store) (bool, error) {
+	name, err := from.Setting(ctx, settingStore)
+	if err != nil {
+		return false, err
+	}
+	mark, err := s.raw.Setting(ctx, settingCopying)
+	return strings.HasPrefix(mark, name+" "), err
+}
+
 // beginCopy makes sure that the store is empty or a copy of that one, and
 // tells how many tables are whole.
 func (s *Store) beginCopy(ctx context.Context, name string, all int) (whole int, err error) {

@@ -255,7 +255,7 @@ func checkKey(ctx context.Context, path, pragmaKey, keyPath string) error {
 		case !errors.Is(err, sqlite3.NOTADB):
 			return openError(path, err)
 		case try == 2: // a page that is just being written may read torn, but not three times
-			return fmt.Errorf("the key file %s does not open the database %s: it is another store's (give the right one with --keys), or the database is damaged (restore a backup); nothing was changed", keyPath, path)
+			return fmt.Errorf("the key file %s does not open the database %s: it is another store's (give the right one with --keys), or %w", keyPath, path, ErrUnreadable)
 		}
 		time.Sleep(2 * time.Millisecond)
 	}

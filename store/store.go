@@ -22,8 +22,9 @@ type Options struct {
 	// embedded store's is always brought up to date.
 	Migrate bool
 	// NewJournal begins another erasure journal where this machine's was lost
-	// for good: what was erased since a backup may come back with it.
-	NewJournal bool
+	// for good, unless it returns an error: what was erased since a backup may
+	// come back with it. The store that it is given reads, and takes audit rows.
+	NewJournal func(context.Context, *Store) error
 	// Copying opens a store that another is to be copied into.
 	Copying bool
 }
@@ -99,8 +100,10 @@ func (s *Store) check(ctx context.Context, o Options) error {
 		return nil
 	}
 	err = s.openJournal(ctx)
-	if errors.Is(err, ErrJournal) && o.NewJournal {
-		err = s.renewJournal(ctx)
+	if errors.Is(err, ErrJournal) && o.NewJournal != nil {
+		if err = o.NewJournal(ctx, s); err == nil {
+			err = s.renewJournal(ctx)
+		}
 	}
 	return err
 }

@@ -15,6 +15,8 @@ var (
 	ErrBusy = errors.New("the store is busy: another process has been writing to it all the time; try again")
 	// ErrFull: the disk that holds the store is full.
 	ErrFull = errors.New("the disk that holds the store is full: nothing was changed; make room and try again")
+	// ErrUnreadable: an embedded store's first page is damaged, or sealed with another key file.
+	ErrUnreadable = errors.New("the database is damaged (restore a backup); nothing was changed")
 	// ErrDamaged: the database does not read as one.
 	ErrDamaged = errors.New("the database is damaged: nothing was changed; restore a backup")
 	// ErrReadOnly: the store's files can't be written.

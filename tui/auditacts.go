@@ -123,6 +123,9 @@ func (s *auditScreen) verify() tea.Cmd {
 			return s.sh.say(warning, "the verification was stopped")
 		case err != nil:
 			return s.sh.fail(err)
+		case v.Whole() && len(v.Setbacks) > 0:
+			b := v.Setbacks[len(v.Setbacks)-1]
+			return tea.Batch(s.sh.say(warning, "the log is whole but for what was lost by a restore"), s.sh.tell("Accepted break", "Of the log, "+clean(b.Words())+". Restores in all: "+number(int64(len(v.Setbacks)))+". Nothing else was tampered with: "+number(v.Entries)+" entries are as they were signed.", "kartotek audit verify"))
 		case v.Whole():
 			return s.sh.say(done, "the log is whole: "+number(v.Entries)+" entries, as they were signed")
 		}

@@ -209,6 +209,9 @@ func (s *auditScreen) lastLine(w int) string {
 		return ""
 	case v == nil:
 		return t.dim.Render(fit("  ○ The log was not verified yet: v walks through it now.", w-1))
+	case v.Whole() && len(v.Setbacks) > 0:
+		b := v.Setbacks[len(v.Setbacks)-1]
+		return t.warn.Render("  ● whole but for a restore") + t.dim.Render(fit("  "+number(b.Lost-b.Kept)+" entries lost by "+clean(b.By)+" on "+exact(b.At, s.sh.zone)+"; verified "+ago(v.At, s.sh.now()), w-28))
 	case v.Whole():
 		return t.good.Render("  ● whole") + t.dim.Render(fit("  "+number(v.Entries)+" entries, verified "+exact(v.At, s.sh.zone)+" ("+ago(v.At, s.sh.now())+")", w-11))
 	}

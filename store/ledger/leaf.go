@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
+	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
 )
@@ -51,11 +52,13 @@ func Sealed(subscriberID, number, kind, at int64, sealed []byte) Digest {
 const (
 	KindEvidence = 1
 	KindAudit    = 2
+	KindSetback  = 3
 )
 
 const (
 	evidenceSize = 1 + 32 + 32
 	auditSize    = 1 + 8 + 32
+	setbackSize  = 1 + 8 + 8 + 32 + 8 + 32 + 8
 )
 
 // Evidence is the leaf of an act of consent or its withdrawal, 65 bytes: the
@@ -72,6 +75,37 @@ func Audit(number int64, commitment Digest) []byte {
 	return append(binary.BigEndian.AppendUint64(b, uint64(number)), commitment[:]...)
 }
 
+// Setback is the word of an owner that the log was set back, as it is when a
+// backup is restored: which entries of it are lost.
+type Setback struct {
+	Audit  int64     // the row of the audit that says who did so, when and why
+	Kept   int64     // so many entries stayed
+	Root   tlog.Hash // of the tree that they make
+	Lost   int64     // the log had so many
+	LostTo tlog.Hash // root of the tree that those made
+	At     time.Time // when that was signed, to the microsecond
+}
+
+// Leaf is the setback's leaf, 97 bytes: the kind, and its fields in their
+// order, numbers and time (microseconds since 1970) as 64 bits.
+func (s Setback) Leaf() []byte {
+	b := append(make([]byte, 0, setbackSize), KindSetback)
+	b = binary.BigEndian.AppendUint64(b, uint64(s.Audit))
+	b = append(binary.BigEndian.AppendUint64(b, uint64(s.Kept)), s.Root[:]...)
+	b = append(binary.BigEndian.AppendUint64(b, uint64(s.Lost)), s.LostTo[:]...)
+	return binary.BigEndian.AppendUint64(b, uint64(s.At.UnixMicro()))
+}
+
+// SetbackOf reads the leaf of a setback; false when it is of something else.
+func SetbackOf(leaf []byte) (s Setback, ok bool) {
+	if len(leaf) != setbackSize || leaf[0] != KindSetback {
+		return s, false
+	}
+	number := func(at int) int64 { return int64(binary.BigEndian.Uint64(leaf[at:])) }
+	s = Setback{Audit: number(1), Kept: number(9), Root: tlog.Hash(leaf[17:49]), Lost: number(49), LostTo: tlog.Hash(leaf[57:89]), At: time.UnixMicro(number(89)).UTC()}
+	return s, true
+}
+
 // ErrLeaves: a batch of leaves is none.
 var ErrLeaves = errors.New("a batch of the log is damaged")
 
@@ -84,6 +118,8 @@ func Leaves(batch []byte) ([][]byte, error) {
 		case KindEvidence:
 			size = evidenceSize
 		case KindAudit:
+		case KindSetback:
+			size = setbackSize
 		default:
 			return nil, ErrLeaves
 		}

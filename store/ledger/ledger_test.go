@@ -108,7 +108,18 @@ func TestLeaves(t *testing.T) {
 	if SealedOf(e)[0] != 2 || len(SealedOf(e)) != 32 {
 		t.Error("the sealed digest is another")
 	}
-	for _, bad := range [][]byte{{9}, e[:64], append(append([]byte{}, a...), 1)} {
+	s := Setback{Audit: 77, Kept: 3, Root: tlog.Hash{4}, Lost: 9, LostTo: tlog.Hash{5}, At: time.UnixMicro(1234567890123456).UTC()}
+	got, err = Leaves(append(append([]byte{}, a...), s.Leaf()...))
+	if err != nil || len(got) != 2 {
+		t.Fatalf("%x, %v", got, err)
+	}
+	if back, ok := SetbackOf(got[1]); !ok || back != s {
+		t.Errorf("%+v comes back as %+v", s, back)
+	}
+	if _, ok := SetbackOf(a); ok || AuditNumber(s.Leaf()) != 0 {
+		t.Error("leaves of different kinds pass for each other")
+	}
+	for _, bad := range [][]byte{{9}, s.Leaf()[:96], e[:64], append(append([]byte{}, a...), 1)} {
 		if _, err := Leaves(bad); !errors.Is(err, ErrLeaves) {
 			t.Errorf("%x: %v", bad, err)
 		}
