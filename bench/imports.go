@@ -198,14 +198,56 @@ func (j job) insertBare(ctx context.Context) (out outcome, err error) {
 	if j.To.onServer() {
 		in.atOnce = importChunk
 	}
+	again, err := withoutIndexes(ctx, conn, j.To)
+	if err != nil {
+		return out, err
+	}
 	for {
 		n, took, err := in.chunk(ctx)
-		if err != nil || n == 0 {
+		if err != nil {
 			return out, err
+		}
+		if n == 0 {
+			break
 		}
 		out.Rows += int64(n)
 		out.Took += took
 	}
+	start := time.Now()
+	err = again()
+	out.Took += time.Since(start)
+	return out, err
+}
+
+// withoutIndexes drops the indexes of an embedded store that a large import
+// makes at its end, and returns what makes them again.
+func withoutIndexes(ctx context.Context, db querier, p place) (again func() error, err error) {
+	statements := []string{"PRAGMA temp_store=FILE; PRAGMA cache_size=-8000"}
+	var drops []string
+	again = func() error {
+		for _, s := range statements {
+			if _, err := db.ExecContext(ctx, s); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if p.onServer() {
+		statements = nil
+		return again, nil
+	}
+	err = each(ctx, db, `SELECT name, sql FROM sqlite_schema WHERE type = 'index' AND tbl_name IN ('contacts', 'memberships') AND sql LIKE 'CREATE INDEX %' AND name NOT LIKE '%_id'`, func(rows *sql.Rows) error {
+		var name, text string
+		err := rows.Scan(&name, &text)
+		drops, statements = append(drops, "DROP INDEX "+name), append(statements, text)
+		return err
+	})
+	for _, d := range drops {
+		if err == nil {
+			_, err = db.ExecContext(ctx, d)
+		}
+	}
+	return again, err
 }
 
 // inserter copies chunk after chunk by prepared statements.

@@ -91,7 +91,13 @@ func (b *bench) largePlace(ctx context.Context) (place, error) {
 	return p, err
 }
 
-func each(ctx context.Context, db *sql.DB, query string, scan func(*sql.Rows) error) error {
+// querier is a database, or one connection to it.
+type querier interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+}
+
+func each(ctx context.Context, db querier, query string, scan func(*sql.Rows) error) error {
 	rows, err := db.QueryContext(ctx, query)
 	if err != nil {
 		return err
@@ -157,10 +163,17 @@ func spread(ctx context.Context, p place) error {
 	if err := db.QueryRowContext(ctx, `SELECT MAX(subscriber_id) FROM contacts`).Scan(&last); err != nil {
 		return err
 	}
+	again, err := withoutIndexes(ctx, db, p)
+	if err != nil {
+		return err
+	}
 	for from := 0; from <= last; from += spreadStep {
 		if err := inTx(ctx, db, changes(from, from+spreadStep)...); err != nil {
 			return fmt.Errorf("spreading the store: %w", err)
 		}
+	}
+	if err := again(); err != nil {
+		return err
 	}
 	const counter = `INSERT INTO counters (name, shard, n) SELECT `
 	return inTx(ctx, db, `DELETE FROM days`, `DELETE FROM counters`,

@@ -27,10 +27,14 @@ func newBar(w io.Writer) *bar {
 }
 
 func (b *bar) show(p flows.ImportProgress) {
-	if b.w == nil || p.Total == 0 || time.Since(b.last) < 100*time.Millisecond {
+	if b.w == nil || p.Total == 0 || p.Step == "" && time.Since(b.last) < 100*time.Millisecond {
 		return
 	}
 	b.last = time.Now()
+	if p.Step != "" {
+		fmt.Fprintf(b.w, "\r\x1b[K%s %s rows, %s", b.model.ViewAs(1), humanize.Comma(p.Read), p.Step)
+		return
+	}
 	took := time.Since(b.began)
 	share := float64(p.Done) / float64(p.Total)
 	left := ""

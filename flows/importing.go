@@ -51,7 +51,7 @@ func (s *Service) importFile(ctx context.Context, a Actor, path string, o Import
 	if err := im.openReport(); err != nil {
 		return im.res, err
 	}
-	err = cmp.Or(im.run(ctx), im.report.close()) // of a full disk, one word is enough
+	err = cmp.Or(im.run(ctx), im.endLoad(context.WithoutCancel(ctx)), im.report.close()) // of a full disk, one word is enough
 	if err == nil && of != nil {
 		err = of.unchanged()
 	}
@@ -98,6 +98,7 @@ type importer struct {
 	progress func(ImportProgress)
 	report   *report
 	ids      idBlock
+	load     importLoad
 	seen     map[uint64]struct{} // of a dry run
 	res      ImportResult
 	next     int64 // the line that follows the last chunk that is done
@@ -182,6 +183,7 @@ func (im *importer) readAll(ctx context.Context, chunks chan<- []*item) error {
 	for {
 		items, readErr := im.readChunk()
 		if len(items) > 0 {
+			im.load.expect(im.in.Progress())
 			if err := im.seal(ctx, items); err != nil {
 				return err
 			}
@@ -273,6 +275,8 @@ func (im *importer) write(ctx context.Context, items []*item) error {
 	var tally tally
 	if im.o.DryRun {
 		im.again(items)
+	} else if err := im.beginLoad(ctx); err != nil {
+		return err
 	}
 	if err := im.s.store.InTx(ctx, func(tx *store.Tx) (err error) {
 		tally.reset()
@@ -286,6 +290,11 @@ func (im *importer) write(ctx context.Context, items []*item) error {
 		}
 		if im.o.DryRun {
 			return errDryRun
+		}
+		if im.load.under != nil {
+			if err := im.load.under.Keep(ctx, tx); err != nil {
+				return err
+			}
 		}
 		return tx.SetImport(ctx, im.fileKey, im.started, int64(items[len(items)-1].line))
 	}); err != nil && !errors.Is(err, errDryRun) {
@@ -304,11 +313,16 @@ func (im *importer) write(ctx context.Context, items []*item) error {
 	if tally[mailed] > 0 && !im.o.DryRun {
 		im.s.wake()
 	}
+	im.tell("")
+	return nil
+}
+
+// tell tells how far the import is, and what it does when not reading rows.
+func (im *importer) tell(step string) {
 	if im.progress != nil {
 		done, total := im.in.Progress()
-		im.progress(ImportProgress{Done: done, Total: total, Read: im.res.Read})
+		im.progress(ImportProgress{Done: done, Total: total, Read: im.res.Read, Step: step})
 	}
-	return nil
 }
 
 // again marks the addresses that an earlier chunk of a dry run, undone since,

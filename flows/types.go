@@ -304,8 +304,9 @@ type ImportOptions struct {
 
 // ImportProgress is told now and then while an import runs.
 type ImportProgress struct {
-	Done, Total int64 // bytes
-	Read        int64 // rows
+	Done, Total int64  // bytes
+	Read        int64  // rows
+	Step        string // what is done with the rows when all are read; "" before
 }
 
 // ImportResult ends an import; Stopped is set when it ended early.

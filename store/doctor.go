@@ -73,6 +73,9 @@ func (s *Store) examineIndexes(ctx context.Context) (Finding, error) {
 			missing = append(missing, m[1])
 		}
 	}
+	if under, _, err := s.loading(ctx); err != nil || under && len(missing) > 0 {
+		return found("indexes", Note, "wait for the import's end, which makes them", "%d are not there while a large import goes on", len(missing)), err
+	}
 	if len(missing) > 0 {
 		return found("indexes", Bad, "restore a backup, or make them again as store/schema.sql has them", "missing: %q", missing), nil
 	}

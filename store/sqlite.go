@@ -59,7 +59,10 @@ func exists(path string) (bool, error) {
 // writePragmas set up the writing connection. The log is moved into the
 // database every 16 MB: an import comes back to the same pages of its indexes,
 // and by default (4 MB) would write them there with nearly every chunk.
-const writePragmas = "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA secure_delete=ON; PRAGMA cache_size=-32000; PRAGMA wal_autocheckpoint=4000"
+const writePragmas = "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA secure_delete=ON; PRAGMA cache_size=" + writeCache + "; PRAGMA wal_autocheckpoint=4000"
+
+// writeCache is the writing connection's page cache, in KiB with a minus.
+const writeCache = "-32000"
 
 func dsn(path, extra string) string {
 	u := url.URL{Scheme: "file", Path: path, RawQuery: "vfs=" + scrubbing + extra}

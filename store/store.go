@@ -77,7 +77,11 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		}
 		return s.raw.stmt(ctx, query)
 	}
-	if err := s.check(ctx, o); err != nil {
+	err = s.check(ctx, o)
+	if err == nil && !o.Copying {
+		err = s.FinishLoad(ctx)
+	}
+	if err != nil {
 		return nil, errors.Join(err, e.close())
 	}
 	return s, nil

@@ -174,7 +174,9 @@ func (w *work) draw(sh *shell, room int) string {
 	if spent >= time.Second && p.Read > 0 {
 		tail = number(int64(float64(p.Read)/spent.Seconds())) + " " + w.unit + "/s"
 	}
-	if part := w.part(); p.Total > 0 {
+	if part := w.part(); p.Step != "" {
+		tail = t.dim.Render(number(p.Read) + " " + w.unit + ", " + p.Step)
+	} else if p.Total > 0 {
 		if part > 0.005 && spent >= time.Second {
 			tail += "  " + clock(time.Duration(float64(spent)*(1-part)/part)) + " left"
 		}

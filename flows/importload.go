@@ -1,0 +1,60 @@
+package flows
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+
+	"kartotek/store"
+)
+
+// loadFrom is how many rows make it worth to make indexes at an import's end.
+const loadFrom = 50_000
+
+// importLoad is the part of an import that fills a store which is small beside
+// the file: most indexes are made at its end then.
+type importLoad struct {
+	rows  atomic.Int64 // that the file has, about; 0 when that can't be told
+	asked bool
+	under *store.Load // nil: none
+}
+
+// expect reckons from its first chunk how many rows a file has.
+func (l *importLoad) expect(done, total int64) {
+	if done > 0 {
+		l.rows.CompareAndSwap(0, max(1, total*importChunk/done))
+	}
+}
+
+// beginLoad begins a load before the first chunk, where it pays: the store at
+// least doubles, so the sorting at the end is mostly of what comes now.
+func (im *importer) beginLoad(ctx context.Context) error {
+	if im.load.asked {
+		return nil
+	}
+	im.load.asked = true
+	rows := im.load.rows.Load()
+	if !im.o.Confirmed || rows < loadFrom {
+		return nil
+	}
+	c, err := im.s.store.Counters(ctx)
+	if err != nil {
+		return err
+	}
+	var there int64
+	for _, n := range c.ByPermission {
+		there += n
+	}
+	if there <= rows {
+		im.load.under, err = im.s.store.BeginLoad(ctx)
+	}
+	return err
+}
+
+// endLoad makes the indexes, also of an import that was stopped.
+func (im *importer) endLoad(ctx context.Context) error {
+	if im.load.under == nil {
+		return nil
+	}
+	return im.load.under.End(ctx, func(n, of int) { im.tell(fmt.Sprintf("making index %d of %d", n, of)) })
+}
