@@ -268,7 +268,7 @@ func state(ts *testscript.TestScript, neg bool, args []string) {
 	compare(ts, args, b.String())
 }
 
-// looksOut takes out of the audit what was only looked at.
+// looksOut takes out of the audit what was only looked at, or refused.
 func looksOut(ts *testscript.TestScript, text string) string {
 	var v map[string]any
 	ts.Check(json.Unmarshal([]byte(text), &v))
@@ -278,7 +278,7 @@ func looksOut(ts *testscript.TestScript, text string) string {
 	}
 	v["audit"] = slices.DeleteFunc(rows, func(row any) bool {
 		act := row.(map[string]any)["act"]
-		return act == "search" || act == "open"
+		return act == "search" || act == "open" || act == "refused"
 	})
 	out, err := json.Marshal(v)
 	ts.Check(err)

@@ -55,7 +55,8 @@ func (r ActivityResult) Skipped() int64 {
 // a contact by it. A line is counted once: an import that ended early goes on
 // behind its last line when the same file is run again, and a file that was
 // taken whole is refused. The same event in two files counts twice.
-func (s *Service) ImportActivity(ctx context.Context, a Actor, path string, o ActivityOptions, progress func(ImportProgress)) (ActivityResult, error) {
+func (s *Service) ImportActivity(ctx context.Context, a Actor, path string, o ActivityOptions, progress func(ImportProgress)) (_ ActivityResult, err error) {
+	defer func() { err = s.trace(ctx, a, doImport, 0, err) }()
 	if err := s.allow(ctx, a, doImport); err != nil {
 		return ActivityResult{}, err
 	}

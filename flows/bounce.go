@@ -301,6 +301,8 @@ func addressOf(ctx context.Context, tx *store.Tx, target string) (*store.Contact
 // AllowMail lets mail go again to an address, or that of a card, from which it
 // came back.
 func (s *Service) AllowMail(ctx context.Context, a Actor, target, reason string) (lifted bool, err error) {
+	var id int64
+	defer func() { err = s.trace(ctx, a, doLetters, id, err) }()
 	if err := s.allow(ctx, a, doLetters); err != nil {
 		return false, err
 	}
@@ -312,7 +314,6 @@ func (s *Service) AllowMail(ctx context.Context, a Actor, target, reason string)
 		if err != nil {
 			return err
 		}
-		var id int64
 		if c != nil {
 			id = c.SubscriberID
 			p, err := tx.Open(c)

@@ -40,7 +40,8 @@ type BulkWish struct {
 
 // AskExport asks for a bulk export. It is made when a second person approves,
 // and is encrypted to the SSH keys of who asks.
-func (s *Service) AskExport(ctx context.Context, a Actor, w BulkWish) (Request, error) {
+func (s *Service) AskExport(ctx context.Context, a Actor, w BulkWish) (_ Request, err error) {
+	defer func() { err = s.trace(ctx, a, doExport, 0, err) }()
 	if err := s.allow(ctx, a, doExport); err != nil {
 		return Request{}, err
 	}
@@ -66,7 +67,7 @@ func (s *Service) AskExport(ctx context.Context, a Actor, w BulkWish) (Request, 
 		return Request{}, refuse("say what the export is to hold: a list, everybody, or contacts that are marked")
 	}
 	var r store.Request
-	err := s.store.InTx(ctx, func(tx *store.Tx) error {
+	err = s.store.InTx(ctx, func(tx *store.Tx) error {
 		note, err := s.harmless(tx, nil, "the reason", w.Reason)
 		if err != nil {
 			return err
@@ -112,7 +113,8 @@ func recipientsOf(ctx context.Context, tx *store.Tx, staff int64) (string, error
 
 // Approve lets a bulk export be made, by another one of staff than who asked,
 // and makes it. One that was approved and broken off is made anew.
-func (s *Service) Approve(ctx context.Context, a Actor, id int64, progress func(ImportProgress)) (Request, error) {
+func (s *Service) Approve(ctx context.Context, a Actor, id int64, progress func(ImportProgress)) (_ Request, err error) {
+	defer func() { err = s.trace(ctx, a, doApprove, 0, err) }()
 	if err := s.allow(ctx, a, doApprove); err != nil {
 		return Request{}, err
 	}
@@ -377,7 +379,8 @@ func (s *Service) writeChunk(ctx context.Context, enc *json.Encoder, ids []int64
 }
 
 // FetchExport writes the encrypted file of a bulk export, for who asked for it.
-func (s *Service) FetchExport(ctx context.Context, a Actor, id int64, w io.Writer) error {
+func (s *Service) FetchExport(ctx context.Context, a Actor, id int64, w io.Writer) (err error) {
+	defer func() { err = s.trace(ctx, a, doExport, 0, err) }()
 	if err := s.allow(ctx, a, doExport); err != nil {
 		return err
 	}

@@ -10,7 +10,8 @@ import (
 // Open opens one card: the only reading that decrypts. Its evidence opens only
 // with an address that was given in full; a given address of somebody else
 // opens nothing.
-func (s *Service) Open(ctx context.Context, a Actor, id int64, given *Given) (Details, error) {
+func (s *Service) Open(ctx context.Context, a Actor, id int64, given *Given) (_ Details, err error) {
+	defer func() { err = s.trace(ctx, a, doFind, id, err) }()
 	if err := s.allow(ctx, a, doFind); err != nil {
 		return Details{}, err
 	}

@@ -19,12 +19,13 @@ var Corrigible = []string{"mobile", "first_name", "last_name", "language", "coun
 
 // Correct changes one field of a card (GDPR art. 16); an empty value takes it
 // out. The evidence says which field, and nothing of what stood in it.
-func (s *Service) Correct(ctx context.Context, a Actor, id int64, field, value string) (Card, error) {
+func (s *Service) Correct(ctx context.Context, a Actor, id int64, field, value string) (_ Card, err error) {
+	defer func() { err = s.trace(ctx, a, doCorrect, id, err) }()
 	if err := s.allow(ctx, a, doCorrect); err != nil {
 		return Card{}, err
 	}
 	value = oneLine(value, 10_000)
-	err := s.store.InTx(ctx, func(tx *store.Tx) error {
+	err = s.store.InTx(ctx, func(tx *store.Tx) error {
 		c, err := tx.Contact(ctx, id)
 		if err != nil {
 			return err

@@ -20,11 +20,13 @@ const wipePatience = 5 * time.Second
 // address or a SubscriberID. An address that nobody is known by is suppressed:
 // only its key is kept, and blocks it. Erasing twice changes nothing, but
 // takes away a resubscription that waits.
-func (s *Service) Erase(ctx context.Context, a Actor, target, reason string) (Erased, error) {
+func (s *Service) Erase(ctx context.Context, a Actor, target, reason string) (_ Erased, err error) {
+	var card int64
+	defer func() { err = s.trace(ctx, a, doErase, card, err) }()
 	if err := s.allow(ctx, a, doErase); err != nil {
 		return Erased{}, err
 	}
-	reason, err := plain("the reason", reason)
+	reason, err = plain("the reason", reason)
 	if err != nil {
 		return Erased{}, err
 	}
@@ -35,6 +37,9 @@ func (s *Service) Erase(ctx context.Context, a Actor, target, reason string) (Er
 	ids, err := s.generations(ctx, id, address)
 	if err != nil {
 		return Erased{}, notFound(err, target)
+	}
+	if len(ids) > 0 {
+		card = ids[0]
 	}
 	// Files go first: killed in between, an export is missing that can be made again.
 	files, err := s.dropExports(ids)

@@ -83,7 +83,8 @@ type ExportedAct struct {
 // or to out ("" is the exports directory, which an erasure clears of the
 // person). The target is a full address or a SubscriberID; without the
 // address, in target or given, a tombstone's evidence stays sealed.
-func (s *Service) Export(ctx context.Context, a Actor, target string, given *Given, format, out string) (Exported, error) {
+func (s *Service) Export(ctx context.Context, a Actor, target string, given *Given, format, out string) (_ Exported, err error) {
+	defer func() { err = s.trace(ctx, a, doExport, 0, err) }()
 	card, err := s.exported(ctx, a, target, given)
 	if err != nil {
 		return Exported{}, err
@@ -106,7 +107,8 @@ func (s *Service) Export(ctx context.Context, a Actor, target string, given *Giv
 }
 
 // ExportTo is Export to a writer.
-func (s *Service) ExportTo(ctx context.Context, a Actor, target, format string, w io.Writer) error {
+func (s *Service) ExportTo(ctx context.Context, a Actor, target, format string, w io.Writer) (err error) {
+	defer func() { err = s.trace(ctx, a, doExport, 0, err) }()
 	card, err := s.exported(ctx, a, target, nil)
 	if err != nil {
 		return err

@@ -38,7 +38,8 @@ func (s *Service) OwnKinds(ctx context.Context, a Actor) ([]OwnKind, error) {
 }
 
 // AddOwnKind names an own field, before an import or after it.
-func (s *Service) AddOwnKind(ctx context.Context, a Actor, k OwnKind) (OwnKind, error) {
+func (s *Service) AddOwnKind(ctx context.Context, a Actor, k OwnKind) (_ OwnKind, err error) {
+	defer func() { err = s.trace(ctx, a, doFields, 0, err) }()
 	if err := s.allow(ctx, a, doFields); err != nil {
 		return OwnKind{}, err
 	}
@@ -49,7 +50,7 @@ func (s *Service) AddOwnKind(ctx context.Context, a Actor, k OwnKind) (OwnKind, 
 	if !slices.Contains(FieldKinds, k.Kind) {
 		return OwnKind{}, refuse("a field holds %s", strings.Join(FieldKinds, ", "))
 	}
-	err := s.store.InTx(ctx, func(tx *store.Tx) error {
+	err = s.store.InTx(ctx, func(tx *store.Tx) error {
 		switch _, err := tx.OwnKind(ctx, k.Name); {
 		case err == nil:
 			return refuse("there is a field of that name already: change it with fields mark")
@@ -63,12 +64,13 @@ func (s *Service) AddOwnKind(ctx context.Context, a Actor, k OwnKind) (OwnKind, 
 
 // MarkOwnKind makes an own field sensitive, or takes the mark away. A field
 // that nobody has named gets a name by it.
-func (s *Service) MarkOwnKind(ctx context.Context, a Actor, name string, sensitive bool) (OwnKind, error) {
+func (s *Service) MarkOwnKind(ctx context.Context, a Actor, name string, sensitive bool) (_ OwnKind, err error) {
+	defer func() { err = s.trace(ctx, a, doFields, 0, err) }()
 	if err := s.allow(ctx, a, doFields); err != nil {
 		return OwnKind{}, err
 	}
 	k := OwnKind{Name: name, Kind: FieldKinds[0]}
-	err := s.store.InTx(ctx, func(tx *store.Tx) error {
+	err = s.store.InTx(ctx, func(tx *store.Tx) error {
 		known, err := tx.OwnKind(ctx, name)
 		switch {
 		case err == nil:

@@ -14,7 +14,8 @@ import (
 // Find searches a full address, a number in international form, or a
 // SubscriberID: exactly that one. A piece of an address finds nothing. The
 // audit says who searched, and whom they found, before they see it.
-func (s *Service) Find(ctx context.Context, a Actor, query string) (Found, error) {
+func (s *Service) Find(ctx context.Context, a Actor, query string) (_ Found, err error) {
+	defer func() { err = s.trace(ctx, a, doFind, 0, err) }()
 	if err := s.allow(ctx, a, doFind); err != nil {
 		return Found{}, err
 	}

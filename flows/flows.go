@@ -47,7 +47,8 @@ type Service struct {
 	wake  func() // tells the mail sender that a letter is due
 	slips slips  // what can be undone
 
-	looks *looks // what staff looked at, on its way into the audit
+	looks   *looks   // what staff looked at, on its way into the audit
+	refused refusals // what they were refused
 
 	sealTurn sync.Mutex // held while the log is sealed
 	sealer   string     // this process among those that may

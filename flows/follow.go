@@ -59,7 +59,8 @@ type Arrival struct {
 // while and nobody has it open for writing; then it is moved into done, or into
 // refused with the reason beside it when it can't be read. Hidden files and
 // those whose names tell of an upload under way are left alone.
-func (s *Service) Follow(ctx context.Context, a Actor, dir string, o FollowOptions, tell func(Arrival)) error {
+func (s *Service) Follow(ctx context.Context, a Actor, dir string, o FollowOptions, tell func(Arrival)) (err error) {
+	defer func() { err = s.trace(ctx, a, doImport, 0, err) }()
 	if err := s.allow(ctx, a, doImport); err != nil {
 		return err
 	}

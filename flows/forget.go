@@ -41,6 +41,9 @@ func (s *Service) Tick(ctx context.Context) error {
 	if err := s.store.FinishLoad(ctx); err != nil {
 		return err
 	}
+	if err := s.tellRefusals(ctx); err != nil {
+		return err
+	}
 	forgotten, err := s.forget(ctx)
 	if err != nil {
 		return err

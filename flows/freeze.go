@@ -9,12 +9,14 @@ import (
 // Freeze restricts a card (GDPR art. 18): until it is unfrozen it refuses
 // every act but erasing and exporting, and gets no mail. Letters that wait are
 // held.
-func (s *Service) Freeze(ctx context.Context, a Actor, id int64, reason string) (Card, error) {
+func (s *Service) Freeze(ctx context.Context, a Actor, id int64, reason string) (_ Card, err error) {
+	defer func() { err = s.trace(ctx, a, doFreeze, id, err) }()
 	return s.setFrozen(ctx, a, id, true, reason)
 }
 
 // Unfreeze lifts the restriction; letters that were held go out.
-func (s *Service) Unfreeze(ctx context.Context, a Actor, id int64, reason string) (Card, error) {
+func (s *Service) Unfreeze(ctx context.Context, a Actor, id int64, reason string) (_ Card, err error) {
+	defer func() { err = s.trace(ctx, a, doFreeze, id, err) }()
 	return s.setFrozen(ctx, a, id, false, reason)
 }
 

@@ -25,7 +25,8 @@ const importChunk = 500
 // confirmation mail to each. Erased and withdrawn addresses are refused, and
 // listed in the report by line number only. An import that ends early can
 // simply be run again: what is there comes out as unchanged.
-func (s *Service) Import(ctx context.Context, a Actor, path string, o ImportOptions, progress func(ImportProgress)) (ImportResult, error) {
+func (s *Service) Import(ctx context.Context, a Actor, path string, o ImportOptions, progress func(ImportProgress)) (_ ImportResult, err error) {
+	defer func() { err = s.trace(ctx, a, doImport, 0, err) }()
 	if err := s.allow(ctx, a, doImport); err != nil {
 		return ImportResult{}, err
 	}

@@ -28,7 +28,8 @@ func (s *Service) Keys(ctx context.Context, a Actor) (KeyFile, error) {
 
 // RotateKeys adds a key that seals from now on, and seals anew what is there,
 // while everything runs. Broken off, it goes on where it stopped.
-func (s *Service) RotateKeys(ctx context.Context, a Actor, progress func(done, total int64)) (store.SealingKey, error) {
+func (s *Service) RotateKeys(ctx context.Context, a Actor, progress func(done, total int64)) (_ store.SealingKey, err error) {
+	defer func() { err = s.trace(ctx, a, doKeys, 0, err) }()
 	if err := s.allow(ctx, a, doKeys); err != nil {
 		return store.SealingKey{}, err
 	}
@@ -42,7 +43,8 @@ func (s *Service) RotateKeys(ctx context.Context, a Actor, progress func(done, t
 // DestroyKey removes an old key for good: the personal data that backups from
 // its time hold under it can't be read by anybody any more. It refuses as
 // long as anything in the store needs it.
-func (s *Service) DestroyKey(ctx context.Context, a Actor, id string) (store.SealingKey, error) {
+func (s *Service) DestroyKey(ctx context.Context, a Actor, id string) (_ store.SealingKey, err error) {
+	defer func() { err = s.trace(ctx, a, doKeys, 0, err) }()
 	if err := s.allow(ctx, a, doKeys); err != nil {
 		return store.SealingKey{}, err
 	}
@@ -57,6 +59,7 @@ func (s *Service) DestroyKey(ctx context.Context, a Actor, id string) (store.Sea
 // moves those that the store can read to it. The others move when somebody
 // gives them.
 func (s *Service) AddPepper(ctx context.Context, a Actor, progress func(done, total int64)) (moved int64, err error) {
+	defer func() { err = s.trace(ctx, a, doKeys, 0, err) }()
 	if err := s.allow(ctx, a, doKeys); err != nil {
 		return 0, err
 	}

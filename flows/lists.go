@@ -31,12 +31,13 @@ func (s *Service) Lists(ctx context.Context) ([]List, error) {
 }
 
 // AddList makes a list; *Refusal when the name is taken or can't be one.
-func (s *Service) AddList(ctx context.Context, a Actor, name string) (List, error) {
+func (s *Service) AddList(ctx context.Context, a Actor, name string) (_ List, err error) {
+	defer func() { err = s.trace(ctx, a, doLists, 0, err) }()
 	if err := s.allow(ctx, a, doLists); err != nil {
 		return List{}, err
 	}
 	var l store.List
-	err := s.store.InTx(ctx, func(tx *store.Tx) (err error) {
+	err = s.store.InTx(ctx, func(tx *store.Tx) (err error) {
 		l, err = s.addList(ctx, tx, a, name)
 		return err
 	})
@@ -48,7 +49,8 @@ func (s *Service) AddList(ctx context.Context, a Actor, name string) (List, erro
 
 // SetListSender sets who the letters of a list come from; with an empty address
 // they come from the company's again.
-func (s *Service) SetListSender(ctx context.Context, a Actor, list string, from letters.Sender) (List, error) {
+func (s *Service) SetListSender(ctx context.Context, a Actor, list string, from letters.Sender) (_ List, err error) {
+	defer func() { err = s.trace(ctx, a, doLists, 0, err) }()
 	if err := s.allow(ctx, a, doLists); err != nil {
 		return List{}, err
 	}

@@ -70,12 +70,13 @@ func (s *Service) Release(ctx context.Context, a Actor, id int64) (Letter, error
 	return s.moveLetter(ctx, a, ActRelease, id, store.LetterUrgent)
 }
 
-func (s *Service) moveLetter(ctx context.Context, a Actor, act string, id int64, state store.LetterState) (Letter, error) {
+func (s *Service) moveLetter(ctx context.Context, a Actor, act string, id int64, state store.LetterState) (_ Letter, err error) {
+	defer func() { err = s.trace(ctx, a, act+" letter", 0, err) }()
 	if err := s.allow(ctx, a, doLetters); err != nil {
 		return Letter{}, err
 	}
 	var l store.Letter
-	err := s.store.InTx(ctx, func(tx *store.Tx) error {
+	err = s.store.InTx(ctx, func(tx *store.Tx) error {
 		c, err := s.letterFor(ctx, tx, act, id, &l)
 		if err != nil {
 			return err
@@ -101,11 +102,12 @@ func (s *Service) moveLetter(ctx context.Context, a Actor, act string, id int64,
 // Drop removes a letter that was not delivered, with its text. What it asked
 // the person to confirm is forgotten when its time is over, unless another
 // letter asks for it.
-func (s *Service) Drop(ctx context.Context, a Actor, id int64, reason string) error {
+func (s *Service) Drop(ctx context.Context, a Actor, id int64, reason string) (err error) {
+	defer func() { err = s.trace(ctx, a, ActDrop+" letter", 0, err) }()
 	if err := s.allow(ctx, a, doLetters); err != nil {
 		return err
 	}
-	reason, err := plain("the reason", reason)
+	reason, err = plain("the reason", reason)
 	if err != nil {
 		return err
 	}

@@ -102,7 +102,9 @@ func TestOutboxActs(t *testing.T) {
 				}
 				after, err := d.Audit(t.Context(), anna, AuditFilter{}, 0, 100)
 				d.must(err)
-				if done := want[i] != "–"; (len(after) == len(rows)+1) != done || done && (after[0].Act != act+" letter" || *after[0].SubscriberID != l.SubscriberID) {
+				did, done := act+" letter", want[i] != "–"
+				if len(after) != len(rows)+1 || done && (after[0].Act != did || *after[0].SubscriberID != l.SubscriberID) ||
+					!done && (after[0].Act != "refused" || !strings.HasPrefix(after[0].Why, did)) {
 					t.Errorf("audit: %+v", after[0])
 				}
 				d.checkOutbox()

@@ -149,6 +149,7 @@ func (s *Service) MailTotals(ctx context.Context) (MailTotals, error) {
 // ClearAlarms removes the alarms that were raised until a time: staff have seen
 // them. Those that are still true come again.
 func (s *Service) ClearAlarms(ctx context.Context, a Actor, upTo time.Time) (n int64, err error) {
+	defer func() { err = s.trace(ctx, a, doLetters, 0, err) }()
 	if err := s.allow(ctx, a, doLetters); err != nil {
 		return 0, err
 	}

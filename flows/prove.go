@@ -34,7 +34,8 @@ const whyNoProof = "a proof shows the whole address, and so is made only for who
 // for nobody who doesn't know that already: target holds it, or given does, and
 // then target may be the SubscriberID of a card of it. The log is signed first,
 // so that the newest act is in it.
-func (s *Service) Prove(ctx context.Context, a Actor, target string, given *Given) (*proof.Bundle, error) {
+func (s *Service) Prove(ctx context.Context, a Actor, target string, given *Given) (_ *proof.Bundle, err error) {
+	defer func() { err = s.trace(ctx, a, doProve, 0, err) }()
 	if err := s.allow(ctx, a, doProve); err != nil {
 		return nil, err
 	}

@@ -122,7 +122,8 @@ func (s *Service) requestOf(ctx context.Context, r store.Request) (Request, erro
 
 // AddRequest writes down what a person asked for. It is due one calendar month
 // after it was received (GDPR art. 12(3)).
-func (s *Service) AddRequest(ctx context.Context, a Actor, n NewRequest) (Request, error) {
+func (s *Service) AddRequest(ctx context.Context, a Actor, n NewRequest) (_ Request, err error) {
+	defer func() { err = s.trace(ctx, a, doRequests, 0, err) }()
 	if err := s.allow(ctx, a, doRequests); err != nil {
 		return Request{}, err
 	}
@@ -137,7 +138,7 @@ func (s *Service) AddRequest(ctx context.Context, a Actor, n NewRequest) (Reques
 		return Request{}, refuse("the request can't have been received later than now")
 	}
 	var r store.Request
-	err := s.store.InTx(ctx, func(tx *store.Tx) error {
+	err = s.store.InTx(ctx, func(tx *store.Tx) error {
 		c, err := tx.Contact(ctx, n.SubscriberID)
 		if err != nil {
 			return err
@@ -191,7 +192,8 @@ func aMonthAfter(t time.Time) time.Time {
 
 // CloseRequest ends a person's request: done, or refused with the reason that
 // the person is told (GDPR art. 12(4)).
-func (s *Service) CloseRequest(ctx context.Context, a Actor, id int64, refused bool, answer string) (Request, error) {
+func (s *Service) CloseRequest(ctx context.Context, a Actor, id int64, refused bool, answer string) (_ Request, err error) {
+	defer func() { err = s.trace(ctx, a, doRequests, 0, err) }()
 	if err := s.allow(ctx, a, doRequests); err != nil {
 		return Request{}, err
 	}
@@ -212,7 +214,8 @@ func (s *Service) CloseRequest(ctx context.Context, a Actor, id int64, refused b
 
 // Reject refuses a bulk export that waits for approval. Who asked for it can
 // take it back in the same way.
-func (s *Service) Reject(ctx context.Context, a Actor, id int64, reason string) (Request, error) {
+func (s *Service) Reject(ctx context.Context, a Actor, id int64, reason string) (_ Request, err error) {
+	defer func() { err = s.trace(ctx, a, doApprove, 0, err) }()
 	act := doApprove
 	if r, err := s.store.Request(ctx, id); err == nil && r.MadeBy == a.Name {
 		act = doExport

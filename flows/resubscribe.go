@@ -14,7 +14,9 @@ import (
 // Resubscribe sends the confirmation mail that an erased or unsubscribed
 // person needs to come back. Nobody is put on a list by it: only the person's
 // own click completes it. Staff enter how and when the person asked.
-func (s *Service) Resubscribe(ctx context.Context, a Actor, r Resubscription) (Waiting, error) {
+func (s *Service) Resubscribe(ctx context.Context, a Actor, r Resubscription) (_ Waiting, err error) {
+	var card int64
+	defer func() { err = s.trace(ctx, a, doResubscribe, card, err) }()
 	if err := s.allow(ctx, a, doResubscribe); err != nil {
 		return Waiting{}, err
 	}
@@ -35,6 +37,9 @@ func (s *Service) Resubscribe(ctx context.Context, a Actor, r Resubscription) (W
 		c, err := known(ctx, tx, address)
 		if err != nil {
 			return err
+		}
+		if c != nil {
+			card = c.SubscriberID
 		}
 		if err := rightCard(ctx, tx, r.ID, address); err != nil {
 			return err

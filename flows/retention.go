@@ -37,7 +37,8 @@ func (s *Service) retention(ctx context.Context) (Retention, error) {
 }
 
 // SetRetention changes it. What is over its time then goes with the next run.
-func (s *Service) SetRetention(ctx context.Context, a Actor, r Retention) error {
+func (s *Service) SetRetention(ctx context.Context, a Actor, r Retention) (err error) {
+	defer func() { err = s.trace(ctx, a, doRetention, 0, err) }()
 	if err := s.allow(ctx, a, doRetention); err != nil {
 		return err
 	}
@@ -84,7 +85,8 @@ func spanBefore(now time.Time, span string) (time.Time, error) {
 
 // RunRetention removes the evidence that is over its time now, and tells of
 // how many erased people; progress, unless nil, is told after each chunk.
-func (s *Service) RunRetention(ctx context.Context, a Actor, progress func(done int)) (int, error) {
+func (s *Service) RunRetention(ctx context.Context, a Actor, progress func(done int)) (_ int, err error) {
+	defer func() { err = s.trace(ctx, a, doRetention, 0, err) }()
 	if err := s.allow(ctx, a, doRetention); err != nil {
 		return 0, err
 	}

@@ -33,8 +33,10 @@ type Revealed struct {
 }
 
 // Reveal uncovers an address, a number or a sensitive own field. The audit
-// keeps who, what and why, and not the value.
-func (s *Service) Reveal(ctx context.Context, a Actor, id int64, what, reason string) (Revealed, error) {
+// keeps who, what and why, and not the value; a refusal too, or else a reason
+// would be a guess that leaves no trace.
+func (s *Service) Reveal(ctx context.Context, a Actor, id int64, what, reason string) (_ Revealed, err error) {
+	defer func() { err = s.trace(ctx, a, doReveal, id, err) }()
 	if err := s.allow(ctx, a, doReveal); err != nil {
 		return Revealed{}, err
 	}
@@ -42,7 +44,7 @@ func (s *Service) Reveal(ctx context.Context, a Actor, id int64, what, reason st
 		return Revealed{}, err
 	}
 	r := Revealed{SubscriberID: id, What: what}
-	err := s.store.InTx(ctx, func(tx *store.Tx) error {
+	err = s.store.InTx(ctx, func(tx *store.Tx) error {
 		c, err := tx.Contact(ctx, id)
 		if err != nil {
 			return err
@@ -63,14 +65,9 @@ func (s *Service) Reveal(ctx context.Context, a Actor, id int64, what, reason st
 		}
 		return audit(ctx, tx, a, store.At(s.now()), "reveal", id, what+": "+cause)
 	})
-	var refusal *Refusal
 	switch {
 	case errors.Is(err, ErrNotFound):
 		return Revealed{}, notFound(err, "1")
-	case errors.As(err, &refusal): // or else a reason would be a guess that leaves no trace
-		return Revealed{}, errors.Join(err, s.store.InTx(ctx, func(tx *store.Tx) error {
-			return audit(ctx, tx, a, store.At(s.now()), "refused", id, doReveal)
-		}))
 	case err != nil:
 		return Revealed{}, err
 	}

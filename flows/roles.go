@@ -2,7 +2,6 @@ package flows
 
 import (
 	"context"
-	"errors"
 	"slices"
 
 	"kartotek/store"
@@ -64,14 +63,11 @@ func may(a Actor, act string) error {
 // allow is may for a flow: of staff it looks up whether they still are, and it
 // writes a refusal into the audit.
 func (s *Service) allow(ctx context.Context, a Actor, act string) error {
-	if err := s.StillIn(ctx, a); err != nil {
-		return err
+	err := s.StillIn(ctx, a)
+	if err == nil {
+		err = may(a, act)
 	}
-	refused := may(a, act)
-	if refused == nil {
-		return nil
-	}
-	return errors.Join(refused, s.note(ctx, a, "refused", act))
+	return s.trace(ctx, a, act, 0, err)
 }
 
 // note writes an audit row about nobody in a transaction of its own.

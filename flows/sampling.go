@@ -19,7 +19,8 @@ const (
 
 // Sample loads n synthetic contacts with history, to try things on: most are
 // confirmed, one in twelve has unsubscribed, and a few wait for their click.
-func (s *Service) Sample(ctx context.Context, a Actor, n int, progress func(ImportProgress)) (ImportResult, error) {
+func (s *Service) Sample(ctx context.Context, a Actor, n int, progress func(ImportProgress)) (_ ImportResult, err error) {
+	defer func() { err = s.trace(ctx, a, doImport, 0, err) }()
 	var confirmed bytes.Buffer
 	if err := sample.Write(&confirmed, n, 1, s.now()); err != nil {
 		return ImportResult{}, fmt.Errorf("making sample contacts: %w", err)

@@ -12,7 +12,7 @@ import (
 
 // ErrSignedOut ends what somebody does who was disabled, has another role, or
 // whose key was removed, since they signed in.
-var ErrSignedOut = &Refusal{Why: "your sign-in has ended: you were disabled, or your role or key has changed; sign in again"}
+var ErrSignedOut = &Refusal{Why: "your sign-in has ended: you were disabled, or your role or key has changed; sign in again", words: "the sign-in has ended"}
 
 // SignIn tells who the local user is: as long as there are no staff their
 // owner under any name; then one of staff, with the operating system's user

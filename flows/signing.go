@@ -50,7 +50,8 @@ func (s *Service) SigningKeys(domain string) ([]SigningKey, error) {
 
 // MakeSigningKeys keeps new keys of a domain in the key file, in the place of
 // those that are there only with renew set. fresh makes them under a selector.
-func (s *Service) MakeSigningKeys(ctx context.Context, a Actor, domain string, renew bool, fresh func(selector string) ([]SigningKey, error)) ([]SigningKey, error) {
+func (s *Service) MakeSigningKeys(ctx context.Context, a Actor, domain string, renew bool, fresh func(selector string) ([]SigningKey, error)) (_ []SigningKey, err error) {
+	defer func() { err = s.trace(ctx, a, doMail, 0, err) }()
 	if err := s.allow(ctx, a, doMail); err != nil {
 		return nil, err
 	}

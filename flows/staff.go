@@ -59,8 +59,9 @@ func stafferOf(m store.Staffer, keys []store.StaffKey) Staffer {
 
 // AddStaff takes somebody into staff, with a public SSH key or, for use on
 // this machine only, without one. The first must be an owner.
-func (s *Service) AddStaff(ctx context.Context, a Actor, name string, role Role, key string) (Staffer, error) {
-	name, err := staffName(name)
+func (s *Service) AddStaff(ctx context.Context, a Actor, name string, role Role, key string) (_ Staffer, err error) {
+	defer func() { err = s.trace(ctx, a, doStaff, 0, err) }()
+	name, err = staffName(name)
 	if err != nil {
 		return Staffer{}, err
 	}
@@ -88,7 +89,8 @@ func (s *Service) AddStaff(ctx context.Context, a Actor, name string, role Role,
 }
 
 // SetRole gives one of staff another role; the last owner keeps it.
-func (s *Service) SetRole(ctx context.Context, a Actor, name string, role Role) (Staffer, error) {
+func (s *Service) SetRole(ctx context.Context, a Actor, name string, role Role) (_ Staffer, err error) {
+	defer func() { err = s.trace(ctx, a, doStaff, 0, err) }()
 	if err := checkRole(role); err != nil {
 		return Staffer{}, err
 	}
@@ -104,7 +106,8 @@ func (s *Service) SetRole(ctx context.Context, a Actor, name string, role Role) 
 
 // EnableStaff lets one of staff sign in again, or with enabled false no more:
 // sessions that are open end. The last owner can't be disabled.
-func (s *Service) EnableStaff(ctx context.Context, a Actor, name string, enabled bool) (Staffer, error) {
+func (s *Service) EnableStaff(ctx context.Context, a Actor, name string, enabled bool) (_ Staffer, err error) {
+	defer func() { err = s.trace(ctx, a, doStaff, 0, err) }()
 	return s.changeNamed(ctx, a, name, func(tx *store.Tx, m *store.Staffer, at store.Micros) error {
 		if m.Enabled == enabled {
 			return nil
@@ -123,7 +126,8 @@ func (s *Service) EnableStaff(ctx context.Context, a Actor, name string, enabled
 
 // AddStaffKey lets a public SSH key sign one of staff in. A key that was
 // somebody else's is refused for good.
-func (s *Service) AddStaffKey(ctx context.Context, a Actor, name, key string) (Staffer, error) {
+func (s *Service) AddStaffKey(ctx context.Context, a Actor, name, key string) (_ Staffer, err error) {
+	defer func() { err = s.trace(ctx, a, doStaff, 0, err) }()
 	return s.changeNamed(ctx, a, name, func(tx *store.Tx, m *store.Staffer, at store.Micros) error {
 		print, err := addKey(ctx, tx, m.ID, key, at)
 		if err != nil {
@@ -134,7 +138,8 @@ func (s *Service) AddStaffKey(ctx context.Context, a Actor, name, key string) (S
 }
 
 // RemoveStaffKey ends a key, named by its fingerprint.
-func (s *Service) RemoveStaffKey(ctx context.Context, a Actor, name, fingerprint string) (Staffer, error) {
+func (s *Service) RemoveStaffKey(ctx context.Context, a Actor, name, fingerprint string) (_ Staffer, err error) {
+	defer func() { err = s.trace(ctx, a, doStaff, 0, err) }()
 	return s.changeNamed(ctx, a, name, func(tx *store.Tx, m *store.Staffer, at store.Micros) error {
 		k, err := tx.StaffKey(ctx, fingerprint)
 		if errors.Is(err, ErrNotFound) || err == nil && (k.StaffID != m.ID || k.RemovedAt != 0) {

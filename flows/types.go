@@ -65,13 +65,16 @@ var (
 
 // Refusal is an act that a rule forbids: frozen, erased, role, limit.
 type Refusal struct {
-	Why  string
-	role bool // it is the actor's role that forbids it
+	Why   string
+	words string // without what somebody typed, see rule
+	role  bool   // it is the actor's role that forbids it
 }
 
 func (r *Refusal) Error() string { return r.Why }
 
-func refuse(format string, a ...any) error { return &Refusal{Why: fmt.Sprintf(format, a...)} }
+func refuse(format string, a ...any) error {
+	return &Refusal{Why: fmt.Sprintf(format, a...), words: format}
+}
 
 // Given is a full address or number that somebody typed. It opens evidence;
 // it is kept in memory only, and prints as nothing.

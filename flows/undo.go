@@ -86,7 +86,8 @@ func (s *Service) UndoUntil(a Actor, id int64) time.Time {
 // UndoUnsubscribe puts a card back on exactly the lists that the actor's last
 // unsubscribing took it off, and gives it back its permission. It is refused
 // as soon as anything else has happened to the card.
-func (s *Service) UndoUnsubscribe(ctx context.Context, a Actor, id int64) (Card, error) {
+func (s *Service) UndoUnsubscribe(ctx context.Context, a Actor, id int64) (_ Card, err error) {
+	defer func() { err = s.trace(ctx, a, doUnsubscribe, id, err) }()
 	if err := s.allow(ctx, a, doUnsubscribe); err != nil {
 		return Card{}, err
 	}
@@ -94,7 +95,7 @@ func (s *Service) UndoUnsubscribe(ctx context.Context, a Actor, id int64) (Card,
 	if !ok {
 		return Card{}, refuse(whyUndo)
 	}
-	err := s.store.InTx(ctx, func(tx *store.Tx) error {
+	err = s.store.InTx(ctx, func(tx *store.Tx) error {
 		c, err := tx.Contact(ctx, id)
 		if err != nil {
 			return err

@@ -12,7 +12,8 @@ import (
 
 // Unsubscribe pauses one list, or all when list is "". The card stays, and so
 // do the other lists; only the last one left changes the permission.
-func (s *Service) Unsubscribe(ctx context.Context, a Actor, id int64, list string) (Card, error) {
+func (s *Service) Unsubscribe(ctx context.Context, a Actor, id int64, list string) (_ Card, err error) {
+	defer func() { err = s.trace(ctx, a, doUnsubscribe, id, err) }()
 	if err := s.allow(ctx, a, doUnsubscribe); err != nil {
 		return Card{}, err
 	}
@@ -25,7 +26,7 @@ func (s *Service) Unsubscribe(ctx context.Context, a Actor, id int64, list strin
 		listID = l.ID
 	}
 	var did *unsubscribed
-	err := s.store.InTx(ctx, func(tx *store.Tx) error {
+	err = s.store.InTx(ctx, func(tx *store.Tx) error {
 		c, err := tx.Contact(ctx, id)
 		if err != nil {
 			return err

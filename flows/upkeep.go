@@ -11,7 +11,8 @@ import (
 
 // Backup writes a copy of an embedded store to a new file. It is in the audit,
 // and so in the copy, before it is made.
-func (s *Service) Backup(ctx context.Context, a Actor, to string) error {
+func (s *Service) Backup(ctx context.Context, a Actor, to string) (err error) {
+	defer func() { err = s.trace(ctx, a, doKeys, 0, err) }()
 	if err := s.allow(ctx, a, doKeys); err != nil {
 		return err
 	}
@@ -38,7 +39,8 @@ func placeOf(path string) string {
 // Copy moves the store into another, which must be empty or a copy that was
 // broken off. It is in the audit before anything is read, or, of one that goes
 // on, at its end: what was copied already must stay as it is until then.
-func (s *Service) Copy(ctx context.Context, a Actor, to *store.Store, progress func(done, total int64)) (store.Copied, error) {
+func (s *Service) Copy(ctx context.Context, a Actor, to *store.Store, progress func(done, total int64)) (_ store.Copied, err error) {
+	defer func() { err = s.trace(ctx, a, doKeys, 0, err) }()
 	if err := s.allow(ctx, a, doKeys); err != nil {
 		return store.Copied{}, err
 	}
@@ -90,7 +92,8 @@ func (s *Service) Migrated(ctx context.Context, a Actor, version int64) error {
 // Restoring lets a backup take the place of the store: who does so signs in
 // here first, and is an owner by what the store says now, not by what it said
 // when the backup was made.
-func (s *Service) Restoring(ctx context.Context, a Actor, reason string) error {
+func (s *Service) Restoring(ctx context.Context, a Actor, reason string) (err error) {
+	defer func() { err = s.trace(ctx, a, doKeys, 0, err) }()
 	if err := s.allow(ctx, a, doKeys); err != nil {
 		return err
 	}
@@ -108,7 +111,8 @@ func (s *Service) Restoring(ctx context.Context, a Actor, reason string) error {
 // its audit, and what its log lacks is owned up to in the log itself. An actor
 // of the store before is taken at their word; first is false when nobody
 // could sign in there.
-func (s *Service) Restored(ctx context.Context, a Actor, reason string, first bool) (*Setback, error) {
+func (s *Service) Restored(ctx context.Context, a Actor, reason string, first bool) (_ *Setback, err error) {
+	defer func() { err = s.trace(ctx, a, doKeys, 0, err) }()
 	if first {
 		a.Staff, a.Key, a.Local = 0, "", false
 	}
@@ -132,7 +136,8 @@ func (s *Service) Restored(ctx context.Context, a Actor, reason string, first bo
 // AcceptRestore owns up to a restore by other means, such as a database
 // server's own tools: the log lacks what was signed since the backup. Refused
 // when it lacks nothing, or was tampered with besides.
-func (s *Service) AcceptRestore(ctx context.Context, a Actor, reason string) (*Setback, error) {
+func (s *Service) AcceptRestore(ctx context.Context, a Actor, reason string) (_ *Setback, err error) {
+	defer func() { err = s.trace(ctx, a, doKeys, 0, err) }()
 	if err := s.allow(ctx, a, doKeys); err != nil {
 		return nil, err
 	}
