@@ -308,6 +308,10 @@ func (e *sqliteEngine) wipe(ctx context.Context, patience time.Duration) (bool, 
 	defer cancel()
 	for {
 		var busy, logged, moved int
+		// The long part, moving the log, lets others write; what follows is short.
+		if err := e.read.db.QueryRowContext(ctx, "PRAGMA wal_checkpoint(PASSIVE)").Scan(&busy, &logged, &moved); err != nil && ctx.Err() == nil {
+			return false, fmt.Errorf("wiping the write-ahead log: %w", mapSQLite(err))
+		}
 		err := e.write.hold(ctx, func() error {
 			return mapSQLite(e.write.conn.QueryRowContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &logged, &moved))
 		})
