@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"strings"
 	"time"
+	"unicode"
 
 	"golang.org/x/sync/errgroup"
 
@@ -95,8 +96,12 @@ func (b *bench) letters(ctx context.Context, n int, way mailWay) (took time.Dura
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, route.Close()) }()
+	to, err := addresses(ctx, s, n)
+	if err != nil {
+		return 0, err
+	}
 	if way.queued {
-		if err := putAll(ctx, s, n); err != nil {
+		if err := putAll(ctx, s, to); err != nil {
 			return 0, err
 		}
 	}
@@ -116,7 +121,7 @@ func (b *bench) letters(ctx context.Context, n int, way mailWay) (took time.Dura
 	stop, sender := sending(desk, route, opts...)
 	defer func() { err = errors.Join(err, stop()) }()
 	if !way.queued {
-		if err := putEach(ctx, s, n, sender.Wake); err != nil {
+		if err := putEach(ctx, s, to, sender.Wake); err != nil {
 			return 0, err
 		}
 	}
@@ -162,22 +167,41 @@ func untilMarked(ctx context.Context, s *store.Store) error {
 var letterText = []byte("From: News <news@example.com>\r\nTo: marie@example.dk\r\nSubject: Please confirm\r\nMessage-ID: <1@example.com>\r\n\r\n" +
 	strings.Repeat("Thirty bytes of an honest line\r\n", (letterBytes-110)/32))
 
-// letter is one for the contact of a number.
-func letter(id int64, state store.LetterState) (store.Letter, store.Envelope) {
+// letter is one for the contact of a number, of whom there may be none.
+func letter(id int64, to string) (store.Letter, store.Envelope) {
 	now := store.At(time.Now())
-	return store.Letter{SubscriberID: id, ListID: 1, Kind: "sign-up", ToMasked: "mar**@example.dk", State: state, DueAt: now, CreatedAt: now},
-		store.Envelope{From: "news@example.com", To: "marie@example.dk", MessageID: "1@example.com", Data: letterText}
+	return store.Letter{SubscriberID: id, ListID: 1, Kind: "sign-up", ToMasked: "mar**@example.dk", State: store.LetterDue, DueAt: now, CreatedAt: now},
+		store.Envelope{From: "news@example.com", To: to, MessageID: "1@example.com", Data: letterText}
+}
+
+// addresses are those of the first n contacts.
+func addresses(ctx context.Context, s *store.Store, n int) ([]string, error) {
+	out := make([]string, n)
+	for i := range out {
+		c, err := s.Contact(ctx, int64(i)+1)
+		if err != nil {
+			return nil, err
+		}
+		p, err := s.Open(c)
+		if err != nil {
+			return nil, err
+		}
+		if out[i] = p.Email; strings.ContainsFunc(p.Email, func(r rune) bool { return r > unicode.MaxASCII }) {
+			out[i] = "marie@example.dk" // the sink takes no others
+		}
+	}
+	return out, nil
 }
 
 // putEach puts letters into the outbox from several goroutines, a transaction each, as flows do.
-func putEach(ctx context.Context, s *store.Store, n int, put func()) error {
+func putEach(ctx context.Context, s *store.Store, to []string, put func()) error {
 	g, ctx := errgroup.WithContext(ctx)
-	ids := make(chan int64)
+	next := make(chan int)
 	g.Go(func() error {
-		defer close(ids)
-		for id := range int64(n) {
+		defer close(next)
+		for i := range to {
 			select {
-			case ids <- id + 1:
+			case next <- i:
 			case <-ctx.Done():
 				return ctx.Err()
 			}
@@ -186,9 +210,9 @@ func putEach(ctx context.Context, s *store.Store, n int, put func()) error {
 	})
 	for range sourceConns {
 		g.Go(func() error {
-			for id := range ids {
+			for i := range next {
 				if err := s.InTx(ctx, func(tx *store.Tx) error {
-					l, e := letter(id, store.LetterDue)
+					l, e := letter(int64(i)+1, to[i])
 					return tx.Enqueue(ctx, &l, e)
 				}); err != nil {
 					return err
@@ -202,11 +226,11 @@ func putEach(ctx context.Context, s *store.Store, n int, put func()) error {
 }
 
 // putAll puts them there in large transactions.
-func putAll(ctx context.Context, s *store.Store, n int) error {
-	for first := 0; first < n; first += importChunk {
+func putAll(ctx context.Context, s *store.Store, to []string) error {
+	for first := 0; first < len(to); first += importChunk {
 		if err := s.InTx(ctx, func(tx *store.Tx) error {
-			for id := first; id < min(n, first+importChunk); id++ {
-				l, e := letter(int64(id)+1, store.LetterDue)
+			for i := first; i < min(len(to), first+importChunk); i++ {
+				l, e := letter(int64(i)+1, to[i])
 				if err := tx.Enqueue(ctx, &l, e); err != nil {
 					return err
 				}

@@ -1,13 +1,14 @@
 package flows
 
 import (
+	"bytes"
 	"context"
 	"encoding/hex"
 	"errors"
 	"regexp"
-	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"kartotek/mta"
@@ -22,6 +23,7 @@ const maxMarks = 64
 type Spool struct {
 	s    *Service
 	turn chan struct{} // held by who writes
+	more atomic.Bool   // the last claim left some, perhaps
 
 	mu      sync.Mutex
 	waiting []*mark
@@ -47,18 +49,21 @@ func (s *Service) Spool() *Spool {
 func (sp *Spool) Claim(ctx context.Context, owner string, n, spare int, lease time.Duration) ([]mta.Letter, error) {
 	s := sp.s
 	now := store.At(s.now())
-	any, err := s.store.AnyDue(ctx, now)
-	if err != nil || !any {
-		return nil, err // nothing to do takes no lock
+	if !sp.more.Load() {
+		any, err := s.store.AnyDue(ctx, now)
+		if err != nil || !any {
+			return nil, err // nothing to do takes no lock
+		}
 	}
 	var found []store.Claimed
-	err = s.store.InTx(ctx, func(tx *store.Tx) (err error) {
+	err := s.store.InTx(ctx, func(tx *store.Tx) (err error) {
 		found, err = tx.ClaimLetters(ctx, now, n, spare, owner, store.At(s.now().Add(lease)))
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
+	sp.more.Store(len(found) >= n && n > 0)
 	out := make([]mta.Letter, 0, len(found))
 	sp.mu.Lock()
 	defer sp.mu.Unlock()
@@ -295,41 +300,30 @@ func handedOver(ctx context.Context, tx *store.Tx, all []handing) error {
 	if err := tx.NoteHanded(ctx, notes); err != nil {
 		return err
 	}
-	contacts, err := tx.Contacts(ctx, ids)
+	contacts, err := tx.TakeActs(ctx, ids)
 	if err != nil {
 		return err
 	}
-	var changed []*store.Contact
 	var acts []*store.Evidence
 	lists := map[int64]string{}
 	for _, h := range all {
 		c := contacts[h.letter.SubscriberID]
-		if c == nil || c.Permission == Deleted {
+		if c == nil {
 			continue
 		}
 		e, err := sentEvidence(ctx, tx, c, h, lists)
 		if err != nil {
 			return err
 		}
-		if acts = append(acts, e); !slices.Contains(changed, c) {
-			changed = append(changed, c)
-		}
+		acts = append(acts, e)
 	}
-	if err := tx.InsertEvidences(ctx, acts); err != nil {
-		return err
-	}
-	for _, c := range changed {
-		if err := tx.SaveContact(ctx, c); err != nil {
-			return err
-		}
-	}
-	return nil
+	return tx.InsertEvidences(ctx, acts)
 }
 
 // sentEvidence is the act of one letter; lists remembers the names of those
 // that were looked up.
 func sentEvidence(ctx context.Context, tx *store.Tx, c *store.Contact, h handing, lists map[int64]string) (*store.Evidence, error) {
-	_, key, err := openCard(tx, c)
+	key, err := evidenceKeyOf(tx, c, h.envelope.To)
 	if err != nil {
 		return nil, err
 	}
@@ -343,6 +337,16 @@ func sentEvidence(ctx context.Context, tx *store.Tx, c *store.Contact, h handing
 		lists[h.letter.ListID] = name
 	}
 	return key.Prepare(c, store.LetterSent, h.handed.At, store.EvidenceAct{MessageID: h.envelope.MessageID, List: name, Handed: h.handed})
+}
+
+// evidenceKeyOf is the key of a card's evidence. The card need not be opened
+// for it when an address that is known is still the card's.
+func evidenceKeyOf(tx *store.Tx, c *store.Contact, known string) (store.EvidenceKey, error) {
+	if a, err := store.ParseAddress(known); err == nil && bytes.Equal(tx.Keys().AddressKey(a), c.AddressKey) {
+		return tx.Keys().EvidenceKey(a)
+	}
+	_, key, err := openCard(tx, c)
+	return key, err
 }
 
 // Inbox takes in what comes back by mail.

@@ -11,6 +11,7 @@ import (
 
 	"kartotek/mta"
 	"kartotek/store"
+	"kartotek/store/storetest"
 )
 
 // letters puts n letters that belong to no card into the outbox.
@@ -242,23 +243,21 @@ func TestErasureTakesLettersInEveryState(t *testing.T) {
 	}
 }
 
-// TestMarksOfOnePoisonedLetter: what can't be written for one letter, whose card
+// TestMarksOfOnePoisonedLetter: what can't be written for one letter, whose token
 // doesn't open, doesn't keep the others that are written with it.
 func TestMarksOfOnePoisonedLetter(t *testing.T) {
-	d := newDesk(t)
+	place := storetest.At(t, t.TempDir())
+	d := deskOn(t, place)
+	_, err := d.AddList(t.Context(), anna, "News")
+	d.must(err)
 	d.signUp(marie, "news")
 	d.signUp("ole@example.dk", "news")
 	d.letters(3, store.LetterUrgent)
 	d.pass(time.Second)
 	id := d.newest(marie).SubscriberID
-	d.must(d.store.InTx(t.Context(), func(tx *store.Tx) error {
-		c, err := tx.Contact(t.Context(), id)
-		if err != nil {
-			return err
-		}
-		c.Sealed[len(c.Sealed)-1] ^= 1
-		return tx.SaveContact(t.Context(), c)
-	}))
+	if _, err := storetest.SQL(t, place).Exec(`UPDATE tokens SET sealed = ? WHERE subscriber_id = ?`, []byte("rubbish"), id); err != nil {
+		t.Fatal(err)
+	}
 	sp := d.Spool()
 	got, err := sp.Claim(t.Context(), "me", 10, 0, time.Minute)
 	if d.must(err); len(got) != 5 {

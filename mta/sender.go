@@ -12,9 +12,9 @@ import (
 )
 
 const (
-	// defaultConcurrency is how many letters are in hand at once: several for each connection, so that one is read,
-	// signed or marked while another is on the wire.
-	defaultConcurrency = 64
+	// defaultConcurrency is how many letters are in hand at once: several for each connection, so that some are read,
+	// signed or marked while others are on the wire, and a claim takes many.
+	defaultConcurrency = 256
 	defaultPoll        = 2 * time.Second
 	// A lease is renewed while its letter is in hand, so that it can be short: after a crash nobody takes the letter
 	// before it has ended. What can't be renewed is broken off early enough.
@@ -25,7 +25,7 @@ const (
 	marking = 2 * time.Minute
 	// claiming bounds one look at the queue.
 	claiming = 30 * time.Second
-	// gather is how long the sender waits for more free slots before it claims for a few.
+	// gather is how long the sender waits for more free slots, or letters, before it claims a few.
 	gather = 3 * time.Millisecond
 	// grace is how long letters in flight may take to finish once the sender is told to stop.
 	grace = 15 * time.Second
@@ -59,7 +59,7 @@ type Option func(*Sender)
 // WithLogger logs to l instead of slog's default.
 func WithLogger(l *slog.Logger) Option { return func(s *Sender) { s.log = l } }
 
-// WithConcurrency bounds the letters in hand at once; the default is 64. A quarter more may be urgent ones.
+// WithConcurrency bounds the letters in hand at once; the default is 256. A quarter more may be urgent ones.
 func WithConcurrency(n int) Option {
 	return func(s *Sender) { s.slots, s.spare = max(n, 1), max(n/4, 1) }
 }
@@ -114,6 +114,7 @@ func (s *Sender) Run(ctx context.Context) error {
 	pause := time.Duration(0)
 	for ctx.Err() == nil {
 		n, spare := f.room()
+		began := time.Now()
 		letters, err := s.claim(ctx, n, spare)
 		if err != nil {
 			pause = min(max(2*pause, firstPause), maxPause)
@@ -134,7 +135,10 @@ func (s *Sender) Run(ctx context.Context) error {
 		if err == nil && taken == n {
 			s.awaitRoom(ctx, f) // there may be more
 		} else {
-			s.awaitWork(ctx, pause)
+			if len(letters) > 0 {
+				began = began.Add(gather)
+			}
+			s.awaitWork(ctx, pause, began)
 		}
 	}
 	timer := time.AfterFunc(s.grace, f.breakOff)
@@ -181,10 +185,10 @@ func (s *Sender) awaitRoom(ctx context.Context, f *flight) {
 	}
 }
 
-// awaitWork returns when an empty queue is worth another look: when woken, or after the poll interval. After a
-// failure of the spool it waits for pause instead, and a spool in trouble isn't helped by being asked more
-// often.
-func (s *Sender) awaitWork(ctx context.Context, pause time.Duration) {
+// awaitWork returns when an empty queue is worth another look: when woken, or after the poll interval, and not before
+// from, so that letters that come in a rush are claimed together. After a failure of the spool it waits for pause
+// instead, and a spool in trouble isn't helped by being asked more often.
+func (s *Sender) awaitWork(ctx context.Context, pause time.Duration, from time.Time) {
 	wait, wake := s.poll, s.wake
 	if pause > 0 {
 		wait, wake = pause, nil
@@ -195,6 +199,7 @@ func (s *Sender) awaitWork(ctx context.Context, pause time.Duration) {
 	case <-ctx.Done():
 	case <-timer.C:
 	case <-wake:
+		time.Sleep(time.Until(from))
 	}
 }
 
@@ -246,9 +251,7 @@ func (s *Sender) carry(ctx context.Context, l Letter) {
 		s.log.Info("letter tried", "letter", l.ID, "attempt", l.Attempts, "state", string(v.State),
 			"code", v.Code, "enhanced", v.Enhanced, "tls", v.TLS)
 	}
-	s.signing <- struct{}{}
-	signed, err := s.sign(l)
-	<-s.signing
+	signed, err := s.signed(l)
 	digest = sha256.Sum256(signed.Data)
 	if err != nil {
 		s.log.Error("signing a letter failed", "letter", l.ID, "err", err)
@@ -257,6 +260,16 @@ func (s *Sender) carry(ctx context.Context, l Letter) {
 		return
 	}
 	s.route.Deliver(try, signed, mark)
+}
+
+// signed is the letter with its signatures. As many are signed at once as there are cores, ahead of the connections
+// that they will take; an urgent one waits for none of them.
+func (s *Sender) signed(l Letter) (Letter, error) {
+	if !l.Urgent {
+		s.signing <- struct{}{}
+		defer func() { <-s.signing }()
+	}
+	return s.sign(l)
 }
 
 // schedule says when a deferred letter is tried again, or that it is given up (RFC 3463: X.4.7, delivery time

@@ -1,10 +1,13 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 )
 
@@ -109,6 +112,37 @@ func (q queries) Contacts(ctx context.Context, ids []int64) (map[int64]*Contact,
 		out[c.SubscriberID] = c
 		return err
 	}, `SELECT `+contactColumns+`, c.sealed FROM contacts c WHERE c.subscriber_id IN (`+in+`)`, args...)
+	return out, err
+}
+
+// TakeActs numbers a further act on each of some cards, as often as a card is
+// named, and reads them as they were before: the acts are the caller's to add.
+// Tombstones and cards that are gone are not among them. The rows are written
+// before they are read, so that they stay as they were read.
+func (tx *Tx) TakeActs(ctx context.Context, ids []int64) (map[int64]*Contact, error) {
+	acts := map[int64]int64{}
+	for _, id := range ids {
+		acts[id]++
+	}
+	byActs := map[int64][]any{}
+	for id, n := range acts {
+		byActs[n] = append(byActs[n], id)
+	}
+	for n, ids := range byActs {
+		slices.SortFunc(ids, func(a, b any) int { return cmp.Compare(a.(int64), b.(int64)) }) // two never wait for each other crosswise
+		in, args := inList(ids)
+		if _, err := tx.exec(ctx, `UPDATE contacts SET acts = acts + ?, version = version + 1 WHERE subscriber_id IN (`+in+`) AND permission <> ?`,
+			append(append([]any{n}, args...), Deleted)...); err != nil {
+			return nil, err
+		}
+	}
+	out, err := tx.Contacts(ctx, slices.Collect(maps.Keys(acts)))
+	for id, c := range out {
+		if c.Permission == Deleted {
+			delete(out, id)
+		}
+		c.Acts -= acts[id]
+	}
 	return out, err
 }
 
@@ -224,7 +258,7 @@ func (q queries) Known(ctx context.Context, keys [][]byte) (map[string]KnownStat
 // sizes by repeating their last value, so that few statements are prepared.
 func inList(args []any) (string, []any) {
 	size := 500
-	for _, s := range []int{1, 10, 50, 100} {
+	for _, s := range []int{1, 10, 25, 50, 100, 250} {
 		if len(args) <= s {
 			size = s
 			break

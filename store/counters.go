@@ -39,8 +39,13 @@ func (tx *Tx) countRating(r Rating, n int64) {
 func ratingCounter(r Rating) string { return "rating/" + r.String() }
 
 // flushCounters writes the changes in the order of their names: two
-// transactions then never wait for each other crosswise.
+// transactions then never wait for each other crosswise. Those of a group are
+// written once, at its end.
 func (tx *Tx) flushCounters(ctx context.Context) error {
+	if tx.shared != nil {
+		tx.shared.count(tx.day, tx.deltas)
+		return nil
+	}
 	names := make([]string, 0, len(tx.deltas))
 	for name, n := range tx.deltas {
 		if n != 0 {

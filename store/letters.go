@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"strings"
 )
@@ -28,7 +29,7 @@ type Claimed struct {
 
 // dueQuery finds what a sender may take. A lease that ran out is due again.
 var dueQuery = func() string {
-	arm := `SELECT * FROM (SELECT letter_id, state, due_at FROM outbox WHERE state = %d AND due_at <= ? ORDER BY due_at, letter_id LIMIT ?) q%d`
+	arm := `SELECT * FROM (SELECT letter_id, state FROM outbox WHERE state = %d AND due_at <= ? ORDER BY due_at, letter_id LIMIT ?) q%d`
 	var arms []string
 	for _, s := range []LetterState{LetterUrgent, LetterSending, LetterDeferred, LetterDue} {
 		arms = append(arms, fmt.Sprintf(arm, s, s))
@@ -38,29 +39,32 @@ var dueQuery = func() string {
 
 // dueLetter is a letter that can be claimed, as far as that needs it.
 type dueLetter struct {
-	ID    int64       `db:"letter_id"`
-	State LetterState `db:"state"`
-	DueAt Micros      `db:"due_at"`
+	ID    int64
+	State LetterState
 }
 
 // due reads the ids of up to n letters that are due at a time, and of up to
 // spare more that are urgent. The urgent ones come first, then those whose
 // sender died, then the others, repeated attempts and first ones in turn.
 func (q queries) due(ctx context.Context, now Micros, n, spare int) ([]dueLetter, error) {
-	var rows []dueLetter
-	if err := q.all(ctx, &rows, dueQuery, now, n+spare, now, n, now, n, now, n); err != nil {
-		return nil, err
-	}
 	var urgent, again, fresh, out []dueLetter
-	for _, r := range rows {
-		switch r.State {
-		case LetterUrgent:
-			urgent = append(urgent, r)
-		case LetterDue:
-			fresh = append(fresh, r)
-		default:
-			again = append(again, r)
+	err := q.each(ctx, func(rows *sql.Rows) error {
+		var l dueLetter
+		if err := rows.Scan(&l.ID, &l.State); err != nil {
+			return err
 		}
+		switch l.State {
+		case LetterUrgent:
+			urgent = append(urgent, l)
+		case LetterDue:
+			fresh = append(fresh, l)
+		default:
+			again = append(again, l)
+		}
+		return nil
+	}, dueQuery, now, n+spare, now, n, now, n, now, n)
+	if err != nil {
+		return nil, err
 	}
 	for len(again)+len(fresh) > 0 {
 		if len(again) > 0 {
@@ -103,21 +107,18 @@ func (tx *Tx) ClaimLetters(ctx context.Context, now Micros, n, spare int, owner 
 	if changed != int64(len(found)) {
 		return nil, errConflict
 	}
-	var rows []struct {
-		Letter
-		Sealed []byte `db:"sealed"`
-	}
-	if err := tx.all(ctx, &rows, `SELECT o.letter_id, o.subscriber_id, o.list_id, o.kind, o.state, o.due_at, o.attempts, o.owner, o.created_at, b.sealed
+	byID := make(map[int64]*Claimed, len(found))
+	if err := tx.each(ctx, func(rows *sql.Rows) error {
+		c := &Claimed{Letter: Letter{State: LetterSending, DueAt: until, Owner: owner}}
+		var sealed sql.RawBytes
+		if err := rows.Scan(&c.ID, &c.SubscriberID, &c.ListID, &c.Kind, &c.Attempts, &c.CreatedAt, &sealed); err != nil {
+			return err
+		}
+		byID[c.ID] = c
+		return tx.keys.openEnvelope(c.ID, sealed, &c.Envelope)
+	}, `SELECT o.letter_id, o.subscriber_id, o.list_id, o.kind, o.attempts, o.created_at, b.sealed
  FROM outbox o JOIN bodies b ON b.letter_id = o.letter_id WHERE o.letter_id IN (`+in+`)`, args...); err != nil {
 		return nil, err
-	}
-	byID := map[int64]*Claimed{}
-	for _, r := range rows {
-		c := &Claimed{Letter: r.Letter}
-		if err := tx.keys.openEnvelope(r.ID, r.Sealed, &c.Envelope); err != nil {
-			return nil, err
-		}
-		byID[r.ID] = c
 	}
 	out := make([]Claimed, 0, len(found))
 	for i, l := range found {
@@ -145,16 +146,15 @@ func (q queries) Leased(ctx context.Context, ids []int64) (map[int64]Letter, err
 		list[i] = id
 	}
 	in, args := inList(list)
-	var rows []Letter
-	if err := q.all(ctx, &rows, `SELECT letter_id, subscriber_id, list_id, kind, to_masked, state, due_at, attempts, owner, created_at FROM outbox WHERE letter_id IN (`+in+`) AND state = ?`,
-		append(args, LetterSending)...); err != nil {
-		return nil, err
-	}
-	out := make(map[int64]Letter, len(rows))
-	for _, l := range rows {
+	out := make(map[int64]Letter, len(ids))
+	err := q.each(ctx, func(rows *sql.Rows) error {
+		l := Letter{State: LetterSending}
+		err := rows.Scan(&l.ID, &l.SubscriberID, &l.ListID, &l.Kind, &l.ToMasked, &l.DueAt, &l.Attempts, &l.Owner, &l.CreatedAt)
 		out[l.ID] = l
-	}
-	return out, nil
+		return err
+	}, `SELECT letter_id, subscriber_id, list_id, kind, to_masked, due_at, attempts, owner, created_at FROM outbox WHERE letter_id IN (`+in+`) AND state = ?`,
+		append(args, LetterSending)...)
+	return out, err
 }
 
 // PostponeLetter gives a leased letter back that nobody was asked to take: the

@@ -8,8 +8,11 @@ import (
 )
 
 // scrubbing is the file system layer that the store's file goes through: the
-// encrypted one, and above it a hand that clears what SQLite leaves lying.
+// encrypted one, and above it a hand that clears what SQLite leaves lying. The
+// write-ahead log is gathered besides (see walFile).
 const scrubbing = "kartotek"
+
+var errLayer = errors.New("the encrypted file system layer is not what it was")
 
 func init() {
 	vfs.Register(scrubbing, scrubVFS{vfs.Find("adiantum")})
@@ -25,15 +28,18 @@ type scrubVFS struct{ vfs.VFS }
 func (v scrubVFS) OpenFilename(name *vfs.Filename, flags vfs.OpenFlag) (vfs.File, vfs.OpenFlag, error) {
 	under, ok := v.VFS.(vfs.VFSFilename)
 	if !ok {
-		return nil, flags, errors.New("the encrypted file system layer is not what it was")
+		return nil, flags, errLayer
 	}
 	f, flags, err := under.OpenFilename(name, flags)
-	if err != nil || flags&vfs.OPEN_MAIN_DB == 0 {
+	if err != nil || flags&(vfs.OPEN_MAIN_DB|vfs.OPEN_WAL) == 0 {
 		return f, flags, err
 	}
 	whole, ok := f.(encryptedFile)
 	if !ok {
-		return nil, flags, errors.Join(errors.New("the encrypted file system layer is not what it was"), f.Close())
+		return nil, flags, errors.Join(errLayer, f.Close())
+	}
+	if flags&vfs.OPEN_WAL != 0 {
+		return &walFile{encryptedFile: whole}, flags, nil
 	}
 	return &scrubFile{encryptedFile: whole}, flags, nil
 }

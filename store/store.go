@@ -242,12 +242,17 @@ type queries struct {
 	// again waits before a read is repeated that err broke off, or tells that
 	// it isn't to be: in a transaction, all of it is.
 	again func(ctx context.Context, err error, attempt int) bool
+	// shared is what a group of transactions writes together; nil when there is none.
+	shared *shared
 }
 
 func (q queries) exec(ctx context.Context, query string, args ...any) (int64, error) {
 	st, err := q.stmt(ctx, query)
 	if err != nil {
 		return 0, q.told(err)
+	}
+	if q.shared != nil {
+		q.shared.wrote = true
 	}
 	res, err := st.ExecContext(ctx, args...)
 	if err != nil {

@@ -7,6 +7,9 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/ncruces/go-sqlite3"
+	"github.com/ncruces/go-sqlite3/driver"
 )
 
 // maxGroup is how many transactions share a commit, and groupTime how long the
@@ -18,8 +21,10 @@ const (
 
 // writer is the process's one way to write: transactions queue for it here,
 // because SQLite's own busy handling stalls for seconds under many writers.
-// Those that wait at once share one transaction of the database, each behind a
-// savepoint of its own, and so one commit: what is durable costs what one does.
+// Those that wait at once share one transaction of the database, and so one
+// commit: what is durable costs what one does. Where one of them fails after it
+// has written, all is undone, and each is run again by itself: that is rare,
+// and a savepoint for each would cost every one of them.
 type writer struct {
 	db    *sql.DB
 	still func() error
@@ -114,8 +119,7 @@ func (w *writer) next() *turn {
 	return t
 }
 
-// serve runs those that wait, as a group. Where one of them ended the
-// transaction for all, each of the others is run again by itself.
+// serve runs those that wait, as a group, or where that broke each by itself.
 func (w *writer) serve() {
 	t := w.next()
 	if t == nil {
@@ -123,7 +127,7 @@ func (w *writer) serve() {
 	}
 	group, broken := w.group(t)
 	for _, t := range group {
-		if broken && t.err == nil && t.panics == nil {
+		if broken {
 			w.alone(t)
 		}
 		close(t.done)
@@ -132,14 +136,15 @@ func (w *writer) serve() {
 
 // alone runs one transaction by itself.
 func (w *writer) alone(t *turn) {
+	t.panics = nil
 	if t.err = w.begin(t.ctx); t.err != nil {
 		return
 	}
-	t.run(queries{stmt: w.stmt, told: mapSQLite})
+	q := queries{stmt: w.stmt, told: mapSQLite, shared: newShared()}
+	t.run(q)
 	if t.err == nil && t.panics == nil {
-		if t.err = t.ctx.Err(); t.err == nil {
-			t.err = w.commit(t.ctx)
-		}
+		q.shared.keep()
+		t.err = w.end(t.ctx, q)
 	}
 	if t.err != nil || t.panics != nil {
 		w.rollback(t.ctx)
@@ -152,29 +157,28 @@ func (w *writer) group(first *turn) (group []*turn, broken bool) {
 	if first.err = w.begin(first.ctx); first.err != nil {
 		return []*turn{first}, false
 	}
-	q := queries{stmt: w.stmt, told: mapSQLite}
+	q := queries{stmt: w.stmt, told: mapSQLite, shared: newShared()}
 	until := time.Now().Add(groupTime)
 	whole := context.WithoutCancel(first.ctx)
 	for t := first; t != nil; t = w.next() {
 		group = append(group, t)
 		if t.err = t.ctx.Err(); t.err == nil {
-			if _, t.err = w.conn.ExecContext(whole, "SAVEPOINT turn"); t.err != nil {
-				t.err = mapSQLite(t.err)
+			t.run(q)
+			if (t.err != nil || t.panics != nil) && q.shared.wrote || w.ended() {
 				w.rollback(whole)
 				return group, true
 			}
-			t.run(q)
-			if !w.settle(whole, t) {
-				w.rollback(whole)
-				return group, true
+			if t.err == nil && t.panics == nil {
+				q.shared.keep()
+			} else {
+				q.shared.drop()
 			}
 		}
 		if len(group) == maxGroup || time.Now().After(until) {
 			break
 		}
 	}
-	// From here on the answer must be the commit's own, so it can't be cancelled.
-	if err := w.commit(whole); err != nil {
+	if err := w.end(whole, q); err != nil {
 		w.rollback(whole)
 		for _, t := range group {
 			if t.err == nil && t.panics == nil {
@@ -185,23 +189,51 @@ func (w *writer) group(first *turn) (group []*turn, broken bool) {
 	return group, false
 }
 
+// end writes what the group shares, and commits. From here on the answer must
+// be the commit's own, so it can't be cancelled.
+func (w *writer) end(ctx context.Context, q queries) error {
+	ctx = context.WithoutCancel(ctx)
+	if err := q.shared.flush(ctx, q); err != nil {
+		return err
+	}
+	log, err := w.log()
+	if err != nil {
+		return err
+	}
+	return log.commit(func() error { return w.run(ctx, "COMMIT") })
+}
+
+// log is the connection's write-ahead log.
+func (w *writer) log() (log *walFile, err error) {
+	err = w.conn.Raw(func(c any) error {
+		f, err := c.(driver.Conn).Raw().FileControl("main", sqlite3.FCNTL_JOURNAL_POINTER)
+		if err == nil {
+			log, _ = f.(*walFile)
+		}
+		return err
+	})
+	if err == nil && log == nil {
+		err = errLayer
+	}
+	return log, mapSQLite(err)
+}
+
+// ended tells that the database has ended the transaction of all: what came
+// next would be kept by itself.
+func (w *writer) ended() (yes bool) {
+	err := w.conn.Raw(func(c any) error {
+		yes = c.(driver.Conn).Raw().GetAutocommit()
+		return nil
+	})
+	return yes || err != nil
+}
+
 // run calls the transaction's function.
 func (t *turn) run(q queries) {
 	defer func() { t.panics = recover() }()
 	if t.err = t.fn(q); t.err == nil {
 		t.err = t.ctx.Err()
 	}
-}
-
-// settle ends a turn within a group: what it did stays, or goes. It reports
-// false when the database has ended the transaction of all.
-func (w *writer) settle(ctx context.Context, t *turn) bool {
-	end := "RELEASE turn"
-	if t.err != nil || t.panics != nil {
-		end = "ROLLBACK TO turn; RELEASE turn"
-	}
-	_, err := w.conn.ExecContext(ctx, end)
-	return err == nil
 }
 
 func (w *writer) begin(ctx context.Context) error {
@@ -211,13 +243,13 @@ func (w *writer) begin(ctx context.Context) error {
 	if err := w.still(); err != nil {
 		return err
 	}
-	_, err := w.conn.ExecContext(ctx, "BEGIN IMMEDIATE")
-	return mapSQLite(err)
+	return w.run(ctx, "BEGIN IMMEDIATE")
 }
 
-func (w *writer) commit(ctx context.Context) error {
-	_, err := w.conn.ExecContext(context.WithoutCancel(ctx), "COMMIT")
-	return mapSQLite(err)
+// run executes a statement that begins or ends a transaction.
+func (w *writer) run(ctx context.Context, statement string) error {
+	_, err := queries{stmt: w.stmt, told: mapSQLite}.exec(ctx, statement)
+	return err
 }
 
 // rollback undoes the transaction; what led here is told.
@@ -254,7 +286,12 @@ func (e *sqliteEngine) inTx(ctx context.Context, fn func(queries) error) error {
 	}
 }
 
+// nextIDs takes them from what the group shares. SubscriberIDs are written at
+// once: they can be returned.
 func (e *sqliteEngine) nextIDs(ctx context.Context, tx *Tx, sequence string, n int) (int64, error) {
+	if sequence != contactIDs {
+		return tx.shared.nextIDs(ctx, tx.queries, sequence, n)
+	}
 	changed, err := tx.exec(ctx, `UPDATE sequences SET next_id = next_id + ? WHERE name = ?`, n, sequence)
 	if err != nil {
 		return 0, err

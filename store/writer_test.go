@@ -32,6 +32,9 @@ func TestTransactionsThatShareACommit(t *testing.T) {
 				if err := tx.SetSetting(ctx, fmt.Sprint("s", i), "kept"); err != nil {
 					return err
 				}
+				if err := tx.Enqueue(ctx, &Letter{Kind: "x", ToMasked: "x", DueAt: 1, CreatedAt: 1}, Envelope{}); err != nil {
+					return err
+				}
 				switch i % 8 {
 				case 3:
 					return refused
@@ -54,7 +57,11 @@ func TestTransactionsThatShareACommit(t *testing.T) {
 		}
 	}
 	wg.Wait()
+	kept := int64(0)
 	for i, err := range outcome {
+		if err == nil {
+			kept++
+		}
 		value, readErr := s.Setting(t.Context(), fmt.Sprint("s", i))
 		if readErr != nil {
 			t.Fatal(readErr)
@@ -65,6 +72,14 @@ func TestTransactionsThatShareACommit(t *testing.T) {
 		if wants := map[int]bool{3: true, 5: true, 6: true}[i%8] || i%16 == 7; wants != (err != nil) {
 			t.Errorf("transaction %d returned %v", i, err)
 		}
+	}
+	letters, err := s.Letters(t.Context(), 0, n)
+	counts, countErr := s.Counters(t.Context())
+	if err := errors.Join(err, countErr); err != nil {
+		t.Fatal(err)
+	}
+	if got := counts.OpenLetters(); int64(len(letters)) != kept || got != kept {
+		t.Errorf("%d were kept, with %d letters, and %d are counted", kept, len(letters), got)
 	}
 }
 
