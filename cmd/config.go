@@ -31,6 +31,7 @@ const defaultWeb = "127.0.0.1:8425"
 // settings are what flags, environment and configuration file say, in this
 // order of weight.
 type settings struct {
+	Config    string // the file's path, there or not
 	Store     string
 	Keys      string
 	JSON      bool
@@ -65,7 +66,7 @@ var settingNames = map[string]bool{
 // configure reads the settings before any command runs.
 func (a *app) configure(flags *pflag.FlagSet) error {
 	k := koanf.New(".")
-	if err := loadFile(k, flags); err != nil {
+	if err := a.loadFile(k, flags); err != nil {
 		return err
 	}
 	// KARTOTEK_PUBLIC_URL is --public-url, and so on; an empty one says nothing.
@@ -86,7 +87,7 @@ func (a *app) configure(flags *pflag.FlagSet) error {
 		return fmt.Errorf("reading the flags: %w", err)
 	}
 	a.set = settings{
-		Store: k.String("store"), Keys: k.String("keys"), JSON: k.Bool("json"), As: k.String("as"), Web: k.String("web"), SSH: k.String("ssh"),
+		Config: a.set.Config, Store: k.String("store"), Keys: k.String("keys"), JSON: k.Bool("json"), As: k.String("as"), Web: k.String("web"), SSH: k.String("ssh"),
 		PublicURL: strings.TrimRight(k.String("public-url"), "/"), Mail: k.String("mail"), Bounce: k.String("bounce"), Bounces: k.String("bounce-domain"), Company: k.String("company"),
 		From:              letters.Sender{Name: k.String("from-name"), Address: k.String("from")},
 		CheckpointCommand: k.String("checkpoint-command"), CheckpointURL: k.String("checkpoint-url"), ProofKey: k.String("proof-key"),
@@ -120,16 +121,13 @@ func networks(k *koanf.Koanf, name string) (out []netip.Prefix, err error) {
 	return out, nil
 }
 
-func loadFile(k *koanf.Koanf, flags *pflag.FlagSet) error {
+func (a *app) loadFile(k *koanf.Koanf, flags *pflag.FlagSet) error {
 	path, _ := flags.GetString("config")
 	given := path != ""
 	if !given {
-		if path = os.Getenv("KARTOTEK_CONFIG"); path == "" {
-			path = filepath.Join(xdg.ConfigHome, "kartotek", "config.toml")
-		} else {
-			given = true
-		}
+		path, given = configPath(), os.Getenv("KARTOTEK_CONFIG") != ""
 	}
+	a.set.Config = path
 	err := k.Load(file.Provider(path), toml.Parser())
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && !given:

@@ -31,6 +31,7 @@ func (a *app) console(ctx context.Context) error {
 	o := tui.Options{
 		Desk: e.desk, Actor: a.who, Store: a.store.Name(),
 		Route: a.common.route, Mail: e.mailWords(), WebURL: a.common.publicURL, OpenURL: openURL,
+		Settings: a.shown(e), Config: a.set.Config,
 	}
 	switch {
 	case len(a.told) > 0:

@@ -65,7 +65,7 @@ func TestActivityIsCountedOnTheCard(t *testing.T) {
 	if last := card.Weeks[25].Start; len(card.Weeks) != 26 || last.Weekday() != time.Monday || d.time.Sub(last) > week || opens != 2 || clicks != 1 {
 		t.Errorf("%d weeks up to %s, %d opens and %d clicks", len(card.Weeks), last, opens, clicks)
 	}
-	if got := ExplainRating(card, d.time); !strings.HasPrefix(got, "average: 2 opens and 1 click in the last 8 weeks, last seen 1 day ago.") {
+	if got := ExplainRating(card, d.time); !strings.HasPrefix(got, "average: 2 opens and 1 click in the last 8 weeks, last seen 24 hours ago.") {
 		t.Error(got)
 	}
 	page, err := d.Browse(ctx, anna, Page{Filter: Filter{List: "News"}})

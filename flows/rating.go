@@ -207,6 +207,9 @@ func ExplainRating(d Details, now time.Time) string {
 		fmt.Fprintf(&b, "no open and no click in the last %d weeks", explainedWeeks)
 	}
 	fmt.Fprintf(&b, ", last seen %s.", ago(now.Sub(*d.LastActivity)))
+	if d.broughtRating() {
+		b.WriteString(" An import told this rating; events since then count on top.")
+	}
 	switch {
 	case d.Frozen:
 		b.WriteString(" The card is frozen, and so is its rating.")
@@ -216,6 +219,21 @@ func ExplainRating(d Details, now time.Time) string {
 	return b.String()
 }
 
+// broughtRating tells whether a card has a rating that its own events don't
+// account for, even had they all come just now: an import told it.
+func (d Details) broughtRating() bool {
+	events := ratingBands[2].start + updatePoints*float64(d.Updates)
+	for _, w := range d.Weeks {
+		events += openPoints*float64(w.Opens) + clickPoints*float64(w.Clicks)
+	}
+	for _, band := range ratingBands {
+		if band.rating.String() == *d.Rating {
+			return events < band.least
+		}
+	}
+	return false
+}
+
 func number(n int64, what string) string {
 	if n != 1 {
 		what += "s"
@@ -223,12 +241,14 @@ func number(n int64, what string) string {
 	return fmt.Sprintf("%d %s", n, what)
 }
 
-// ago tells a time that went by in whole days, weeks or years.
+// ago tells a time that went by in whole hours, days, weeks or years.
 func ago(d time.Duration) string {
 	days := int64(d / (24 * time.Hour))
 	switch {
-	case days < 1:
-		return "today"
+	case d < time.Hour:
+		return "within the hour"
+	case days < 2:
+		return number(int64(d/time.Hour), "hour") + " ago"
 	case days < 14:
 		return number(days, "day") + " ago"
 	case days < 2*365:

@@ -73,6 +73,9 @@ var reached = map[string]reach{
 		return err2(s.SetListSender(ctx, a, "Nowhere", letters.Sender{}))
 	}},
 	"OutboxStats": {lookers, func(ctx context.Context, s *Service, a Actor) error { return err2(s.OutboxStats(ctx, a)) }},
+	"Destinations": {lookers, func(ctx context.Context, s *Service, a Actor) error {
+		return err2(s.Destinations(ctx, a))
+	}},
 	"ClearAlarms": {marketers, func(ctx context.Context, s *Service, a Actor) error { return err2(s.ClearAlarms(ctx, a, time.Time{})) }},
 	"AllowMail": {marketers, func(ctx context.Context, s *Service, a Actor) error {
 		return err2(s.AllowMail(ctx, a, "nobody@example.com", "the mailbox was mended"))

@@ -30,13 +30,50 @@ func (sh *shell) cardActs(card func() (flows.Card, bool), given func() *flows.Gi
 			return ask(c)
 		}}
 	}
+	freeze := "freeze"
+	if c, ok := card(); ok && c.Frozen {
+		freeze = "unfreeze"
+	}
 	return []action{
 		row("e", "export", "export", func(c flows.Card) tea.Cmd { return sh.askExport(c, given()) }),
 		row("u", "unsubscribe", "unsubscribe", sh.askUnsubscribe),
 		row("d", "erase", "erase", sh.askErase),
 		row("r", "resubscribe", "resubscribe", sh.askResubscribe),
-		row("z", "freeze or unfreeze", "freeze", sh.askFreeze).quiet(),
+		row("z", freeze, "freeze", sh.askFreeze),
 	}
+}
+
+// copyAct copies what is masked, and the number of a card: nothing that staff
+// may not see.
+func (sh *shell) copyAct(card func() (flows.Card, bool)) action {
+	return action{Key: "y", Label: "copy", Quiet: true, Why: func() string {
+		if _, ok := card(); !ok {
+			return "no card is under the cursor"
+		}
+		return ""
+	}, Do: func() tea.Cmd {
+		c, _ := card()
+		return sh.askCopy(c)
+	}}
+}
+
+// askCopy asks which value of a card goes to the terminal's clipboard.
+func (sh *shell) askCopy(c flows.Card) tea.Cmd {
+	words, values := []string{"SubscriberID"}, []string{strconv.FormatInt(c.SubscriberID, 10)}
+	if c.EmailMasked != nil {
+		words, values = append(words, "masked address"), append(values, text(c.EmailMasked))
+	}
+	if c.MobileMasked != nil {
+		words, values = append(words, "masked mobile"), append(values, text(c.MobileMasked))
+	}
+	f := &form{title: "Copy", direct: true, labels: []string{"back", "copy"}, fields: []field{choice("What", 0, words...)}}
+	f.body = func(w int) []string { return []string{fit(values[f.fields[0].picked], w)} }
+	f.submit = func() tea.Cmd {
+		i := f.fields[0].picked
+		sh.close(f)
+		return tea.Batch(tea.SetClipboard(values[i]), sh.say(done, "the "+words[i]+" is copied, if the terminal allows it"))
+	}
+	return sh.openForm(f)
 }
 
 // who names a card without telling more than its masked address.

@@ -62,10 +62,10 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		sh.w, sh.h = msg.Width, msg.Height
 	case tea.BackgroundColorMsg:
 		sh.dark = msg.IsDark()
-		sh.theme = newTheme(sh.dark, sh.profile)
+		sh.dress()
 	case tea.ColorProfileMsg:
 		sh.profile = msg.Profile
-		sh.theme = newTheme(sh.dark, sh.profile)
+		sh.dress()
 	case reply:
 		return m, sh.receive(msg)
 	case pollMsg:

@@ -145,8 +145,8 @@ func newAuditGrid(sh *shell) *grid[flows.AuditEntry] {
 		{title: "At", rank: 0, min: 12, want: 12, cell: func(k ink, r *flows.AuditEntry) (string, lipgloss.Style) {
 			return r.At.In(k.zone).Format("2 Jan 15:04"), k.dim
 		}},
-		{title: "Who", rank: 0, min: 10, want: 16, cell: plain(func(r *flows.AuditEntry) string { return r.Actor })},
-		{title: "What", rank: 0, min: 14, want: 20, cell: func(k ink, r *flows.AuditEntry) (string, lipgloss.Style) {
+		{title: "Who", rank: 0, min: 10, want: 10, most: 20, cell: plain(func(r *flows.AuditEntry) string { return r.Actor })},
+		{title: "What", rank: 0, min: 14, want: 14, most: 20, cell: func(k ink, r *flows.AuditEntry) (string, lipgloss.Style) {
 			if r.Act == "refused" {
 				return clean(r.Act), k.warn
 			}

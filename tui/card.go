@@ -83,7 +83,7 @@ func (c *card) patch(now flows.Card) tea.Cmd {
 
 func (c *card) place() string {
 	if len(c.lines) <= c.rows {
-		return "SubscriberID " + strconv.FormatInt(c.card.SubscriberID, 10)
+		return ""
 	}
 	return strconv.Itoa(min(100, (c.top+c.rows)*100/max(1, len(c.lines)))) + " %"
 }
@@ -103,7 +103,8 @@ func (c *card) sensitive() []string {
 
 func (c *card) actions() []action {
 	here, given := func() (flows.Card, bool) { return c.card, true }, func() *flows.Given { return c.given }
-	table := append(c.sh.cardActs(here, given), c.sh.proveAct(here, given), c.sh.revealAct(here, c.sensitive).quiet())
+	table := append([]action{{Key: "esc", Label: "back", Do: c.sh.back}}, c.sh.cardActs(here, given)...)
+	table = append(table, c.sh.proveAct(here, given), c.sh.revealAct(here, c.sensitive))
 	table = append(table,
 		action{Key: "[", Label: "predecessor", Quiet: c.card.Predecessor == nil, Why: func() string {
 			if c.card.Predecessor == nil {
@@ -117,16 +118,13 @@ func (c *card) actions() []action {
 			}
 			return ""
 		}, Do: func() tea.Cmd { return c.follow(*c.card.Successor) }},
-		action{Key: "c", Label: "correct a field", Quiet: true, Why: func() string {
+		action{Key: "c", Label: "correct", Why: func() string {
 			if c.more == nil {
 				return "the card is not open"
 			}
 			return c.sh.Desk.Why(c.sh.Actor, "correct", c.card)
 		}, Do: func() tea.Cmd { return c.sh.askCorrect(*c.more) }},
-		action{Key: "y", Label: "copy the SubscriberID", Quiet: true, Do: func() tea.Cmd {
-			return tea.Batch(tea.SetClipboard(strconv.FormatInt(c.card.SubscriberID, 10)), c.sh.say(done, "the SubscriberID is copied, if the terminal allows it"))
-		}},
-		action{Key: "esc", Label: "back", Do: c.sh.back},
+		c.sh.copyAct(here),
 	)
 	return append(table, moves(c.scroll, func() int { return max(1, c.rows-1) },
 		func() tea.Cmd { c.top = 0; return nil },

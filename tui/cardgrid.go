@@ -11,12 +11,12 @@ import (
 // newCardGrid makes the grid of contacts: masked, nothing decrypted.
 func newCardGrid(sh *shell) *grid[flows.Card] {
 	return newGrid(sh, "ID", func(c *flows.Card) int64 { return c.SubscriberID }, []column[flows.Card]{
-		{title: "Address", rank: 0, min: 18, want: 30, cell: cellAddress},
+		{title: "Address", rank: 0, min: 18, want: 30, most: 48, cell: cellAddress},
 		{title: "Permission", rank: 0, min: 14, want: 14, cell: cellPermission},
 		{title: "Lists", rank: 2, min: 8, want: 34, rest: true, cell: func(k ink, c *flows.Card) (string, lipgloss.Style) { return clean(c.ListNames()), k.text }},
 		{title: "Source", rank: 3, min: 8, want: 16, cell: func(k ink, c *flows.Card) (string, lipgloss.Style) { return text(c.Source), k.dim }},
 		{title: "Rating", rank: 4, min: 7, want: 7, cell: func(k ink, c *flows.Card) (string, lipgloss.Style) { return text(c.Rating), k.dim }},
-		{title: "Mobile", rank: 6, min: 12, want: 14, cell: func(k ink, c *flows.Card) (string, lipgloss.Style) { return text(c.MobileMasked), k.dim }},
+		{title: "Mobile", rank: 6, min: 12, want: 16, cell: func(k ink, c *flows.Card) (string, lipgloss.Style) { return text(c.MobileMasked), k.dim }},
 		{title: "Signed up", rank: 5, min: 11, want: 11, cell: cellSignedUp},
 		{title: "Active", rank: 1, min: 7, want: 7, right: true, cell: cellActive},
 	})

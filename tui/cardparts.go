@@ -205,6 +205,9 @@ func (v view) tombstone(d flows.Details) []string {
 	return v.indent(out)
 }
 
+// kindCells is the room of an act's kind, and of its time, in the time line.
+const kindCells = 22
+
 // timeline is the evidence, the latest act last, as it happened.
 func (v view) timeline(d flows.Details) []string {
 	t := v.sh.theme
@@ -227,9 +230,9 @@ func (v view) timeline(d flows.Details) []string {
 		if i == len(d.Timeline)-1 {
 			rail = " "
 		}
-		when := exact(e.At, v.sh.zone) + "  " + fitRight(ago(e.At, v.now), 10)
-		room := v.w - 4 - 3 - lenCells(when)
-		out = append(out, t.accent.Render("●")+"  "+t.bold.Render(fit(clean(e.Kind), room))+t.dim.Render(when))
+		when := fit(exact(e.At, v.sh.zone), kindCells) + "  " + ago(e.At, v.now)
+		room := min(kindCells, v.w-4-3-lenCells(when)-2)
+		out = append(out, t.accent.Render("●")+"  "+t.bold.Render(fit(clean(e.Kind), room))+"  "+t.dim.Render(when))
 		if e.Closed && allClosed {
 			continue
 		}

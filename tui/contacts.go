@@ -114,7 +114,10 @@ func (c *contacts) actions() []action {
 		action{Key: "enter", Label: "open", Why: here, Do: c.openCard},
 		action{Key: "f", Label: "filter", Do: c.askFilter},
 	)
-	table = append(append(table, acts...), c.sh.revealAct(c.card, func() []string { return nil }).quiet())
+	for i := range acts {
+		acts[i].Quiet = acts[i].Quiet || acts[i].has("z") // marks and sorting are wanted more often
+	}
+	table = append(append(table, acts...), c.sh.revealAct(c.card, func() []string { return nil }).quiet(), c.sh.copyAct(c.card))
 	table = append(table,
 		action{Key: "o", Label: c.otherOrder(), Why: c.whyOrder, Do: c.turnOrder},
 		action{Key: "space", Label: "mark", Why: here, Do: c.mark},

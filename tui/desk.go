@@ -17,6 +17,7 @@ type Desk interface {
 	Counts(ctx context.Context) (flows.Counts, error)
 	Outbox(ctx context.Context, who flows.Actor, state string, after int64, limit int) ([]flows.Letter, error)
 	OutboxStats(ctx context.Context, who flows.Actor) (flows.OutboxStats, error)
+	Destinations(ctx context.Context, who flows.Actor) ([]flows.Destination, error)
 	Story(ctx context.Context, who flows.Actor, letter int64) (flows.LetterStory, error)
 	Overview(ctx context.Context, who flows.Actor) (flows.Overview, error)
 	Mailbox(ctx context.Context, who flows.Actor, limit int) ([]flows.Mail, error)
@@ -60,6 +61,9 @@ type Desk interface {
 	// Reveal uncovers flows.RevealEmail, RevealMobile or an own field.
 	Reveal(ctx context.Context, who flows.Actor, id int64, what, reason string) (flows.Revealed, error)
 
+	Retention(ctx context.Context, who flows.Actor) (flows.Retention, error)
+	SetRetention(ctx context.Context, who flows.Actor, r flows.Retention) error
+
 	// Why says in a few words why an act ("unsubscribe", "erase",
 	// "resubscribe", "export", "freeze", "correct") is not to be had on a card; "" when it is.
 	Why(who flows.Actor, act string, card flows.Card) string
@@ -77,6 +81,9 @@ type Options struct {
 	WebURL  string             // where the web pages are; "" when nobody serves them
 	WebNote string             // a word on them: "web pages are served by another process"
 	Word    string             // what the user must know at once, "" when there is nothing: a new key file
+	Config  string             // the configuration file's path
 	Remote  bool               // the user sits at another machine: files of this one are not theirs
 	OpenURL func(string) error // opens a link in the user's browser; nil where there is none (over SSH)
+
+	Settings []Setting // what the configuration says, for the palette
 }

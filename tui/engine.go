@@ -14,6 +14,7 @@ import (
 type engine struct {
 	known bool
 	flows.OutboxStats
+	pace throughput
 }
 
 // count asks how the engine stands, out of counters.
@@ -22,18 +23,24 @@ func (o *outbox) count() tea.Cmd {
 		return o.sh.Desk.OutboxStats(ctx, o.sh.Actor)
 	}, func(now flows.OutboxStats, err error) tea.Cmd {
 		if err == nil {
-			o.engine = engine{true, now}
+			o.engine.known, o.engine.OutboxStats = true, now
+			o.engine.pace.look(now, o.sh.now())
 		}
 		return nil // the letters' own question tells the fault
 	})
 }
 
+// lines are the engine's state and its throughput, over the letters.
+func (e engine) lines(sh *shell, w int) []string {
+	if !e.known {
+		return []string{"", "", ""}
+	}
+	return []string{e.line(sh, w), e.pace.line(sh, e.Days, w), ""}
+}
+
 // line writes the engine's state in one line: what is nothing is quiet.
 func (e engine) line(sh *shell, w int) string {
 	t := sh.theme
-	if !e.known {
-		return ""
-	}
 	word := func(state string, n int64) string {
 		mark, style := letterState(t, state)
 		symbol, name, _ := strings.Cut(mark, " ")

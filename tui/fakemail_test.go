@@ -82,7 +82,10 @@ func (d *fakeDesk) OutboxStats(context.Context, flows.Actor) (flows.OutboxStats,
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	o := flows.OutboxStats{At: today, Alarms: d.alarms, Days: []flows.MailDay{{Delivered: d.n / 8, Deferred: d.n / 100, Refused: d.n / 400}}}
+	o := flows.OutboxStats{At: today, Alarms: d.alarms, Days: make([]flows.MailDay, 7)}
+	for i := range o.Days {
+		o.Days[i] = flows.MailDay{Day: today.AddDate(0, 0, i-6), Delivered: d.n / 8 * int64(i) / 6 * int64(1+i%3) / int64(1+6%3), Deferred: d.n / 100, Refused: d.n / 400}
+	}
 	for _, l := range d.outbox {
 		switch l.State {
 		case "held":
@@ -97,6 +100,46 @@ func (d *fakeDesk) OutboxStats(context.Context, flows.Actor) (flows.OutboxStats,
 	}
 	o.Due += d.queued
 	return o, nil
+}
+
+func (d *fakeDesk) Destinations(context.Context, flows.Actor) ([]flows.Destination, error) {
+	if err := d.begin(""); err != nil {
+		return nil, err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	byHost := map[string]*flows.Destination{}
+	var hosts []string
+	for _, l := range d.outbox {
+		if byHost[l.Host] == nil {
+			byHost[l.Host] = &flows.Destination{Host: l.Host}
+			hosts = append(hosts, l.Host)
+		}
+		to := byHost[l.Host]
+		switch l.State {
+		case "deferred":
+			to.Deferred, to.Words, to.Next = to.Deferred+1, l.Reply, l.Due
+		case "refused":
+			to.Refused, to.Words = to.Refused+1, l.Reply
+		case "delivered":
+			to.Delivered += 417
+		default:
+			to.Waiting++
+		}
+	}
+	var out []flows.Destination
+	for _, h := range hosts {
+		out = append(out, *byHost[h])
+	}
+	return out, nil
+}
+
+func (d *fakeDesk) Retention(context.Context, flows.Actor) (flows.Retention, error) {
+	return flows.Retention{EvidenceKept: "2y"}, d.begin("")
+}
+
+func (d *fakeDesk) SetRetention(_ context.Context, _ flows.Actor, r flows.Retention) error {
+	return d.begin("keep evidence " + r.EvidenceKept)
 }
 
 func (d *fakeDesk) ClearAlarms(context.Context, flows.Actor, time.Time) (int64, error) {

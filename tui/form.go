@@ -52,7 +52,7 @@ func typed(label, placeholder string, limit int) field {
 // terminal's background.
 func (t *theme) dress(in *textinput.Model) {
 	styles := in.Styles()
-	styles.Focused.Placeholder, styles.Blurred.Placeholder = t.faint, t.faint
+	styles.Focused.Placeholder, styles.Blurred.Placeholder = t.off, t.off
 	styles.Focused.Text, styles.Blurred.Text = t.text, t.text
 	in.SetStyles(styles)
 }
@@ -335,6 +335,16 @@ func (f *form) foot(w, y int) string {
 		row = append(row, style.Render(l))
 	}
 	line := strings.Join(row, " ")
+	hint := "⏎ next   esc back"
+	switch {
+	case f.focus == len(f.fields):
+		hint = "← → choose   ⏎ do it   esc back"
+	case f.fields[f.focus].input == nil && len(f.fields[f.focus].options) > 1:
+		hint = "← → change   " + hint
+	}
+	if lenCells(hint)+2 > w-lipgloss.Width(line) {
+		hint = ""
+	}
 	x := w - lipgloss.Width(line)
 	for i := range row {
 		n := lipgloss.Width(row[i])
@@ -345,5 +355,5 @@ func (f *form) foot(w, y int) string {
 		})
 		x += n + 1
 	}
-	return spaces(w-lipgloss.Width(line)) + line
+	return t.dim.Render(hint) + spaces(w-lenCells(hint)-lipgloss.Width(line)) + line
 }

@@ -55,12 +55,13 @@ func (sh *shell) tabText(i int) (name, count string, hot bool) {
 	return s.name(), count, hot
 }
 
-// roomForWho is what the tabs leave for who is signed in, where they can.
-const roomForWho = 24
+// roomForState is what the tabs leave for the route and the connection, where
+// they can.
+const roomForState = 22
 
 // tabGap is how far apart the tabs stand: closer where room is short.
 func (sh *shell) tabGap() int {
-	all := roomForWho
+	all := roomForState
 	for i := range sh.tabs {
 		name, count, _ := sh.tabText(i)
 		all += ansi.StringWidth(name+count) + 3
@@ -104,13 +105,13 @@ func (sh *shell) tabLine() string {
 		b.WriteString(spaces(gap - 1))
 		used += ansi.StringWidth(name+count) + gap
 	}
-	right := sh.identity(sh.w - used - 1)
+	right := sh.identity(sh.w - used - 2)
 	return b.String() + spaces(sh.w-used-1-lipgloss.Width(right)) + right + " "
 }
 
 // identity is the right part of the tab line: who, on what, by which route,
-// and how the connection is. When room is short it says less; the route and
-// the connection stay.
+// and how the connection is. Where there is no room for all of it, the route
+// and the connection stay, and the status line tells the rest (atRest).
 func (sh *shell) identity(room int) string {
 	t := sh.theme
 	route := sh.Mail
@@ -122,28 +123,31 @@ func (sh *shell) identity(room int) string {
 	if sh.line.lost {
 		short = "✗ lost"
 	}
-	who := clean(sh.Actor.Name)
-	role := who + ", " + string(sh.Actor.Role)
 	join := func(state string, parts ...string) string {
 		return t.dim.Render(strings.Join(parts, " · ")) + "  " + linkStyle.Render(state)
 	}
 	options := []string{
-		join(link, "signed in as "+role, clean(sh.Store), "mail: "+clean(route)),
-		join(link, role, clean(sh.Store), clean(route)),
-		join(short, role, clean(sh.Store), clean(route)),
-		join(short, role, clean(sh.Store), sh.Route),
-		join(short, role, sh.Route),
-		join(short, who, sh.Route),
+		join(link, "signed in as "+sh.role(), clean(sh.Store), "mail: "+clean(route)),
+		join(link, sh.role(), clean(sh.Store), clean(route)),
+		join(short, sh.role(), clean(sh.Store), clean(route)),
+		join(link, sh.Route),
 		join(short, sh.Route),
 		linkStyle.Render(short),
 	}
-	for _, o := range options {
+	sh.rested = ""
+	for i, o := range options {
+		if i == 3 {
+			sh.rested = "signed in as " + sh.role() + " · " + clean(sh.Store)
+		}
 		if lipgloss.Width(o) <= room {
 			return o
 		}
 	}
 	return ""
 }
+
+// role is who is signed in as what.
+func (sh *shell) role() string { return clean(sh.Actor.Name) + ", " + string(sh.Actor.Role) }
 
 // statusLine holds the message on show, or the work under way, and at its end
 // where one is in the screen.
@@ -164,6 +168,8 @@ func (sh *shell) statusLine() string {
 		left = sh.work.draw(sh, room)
 	case sh.line.lost:
 		left = t.bad.Render("✗ ") + t.dim.Render(fit("the store does not answer; trying again "+ago(sh.line.until, sh.now())+" (^r: now)", room-2))
+	case sh.rested != "":
+		left = t.dim.Render(fit(sh.rested, min(room, lenCells(sh.rested))))
 	}
 	return " " + left + spaces(sh.w-2-lipgloss.Width(left)-ansi.StringWidth(place)) + place + " "
 }
@@ -232,7 +238,7 @@ func (sh *shell) helpWidth(a action) int {
 func (sh *shell) helpWord(a action) string {
 	t := sh.theme
 	if a.why() != "" {
-		return t.faint.Render("(" + a.keys(false) + " " + a.Label + ")")
+		return t.off.Render("(" + a.keys(false) + " " + a.Label + ")")
 	}
 	return t.accent.Render(a.keys(false)) + " " + t.dim.Render(a.Label)
 }

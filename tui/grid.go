@@ -22,6 +22,7 @@ type column[T any] struct {
 	rank  int
 	min   int  // cells that it needs
 	want  int  // cells that it gladly takes
+	most  int  // cells that it takes when all have what they want; 0 for no more
 	right bool // written at the right edge
 	rest  bool // takes what is left when all have what they want
 	cell  func(ink, *T) (string, lipgloss.Style)
@@ -169,6 +170,11 @@ func (g *grid[T]) share(room int) {
 				room -= n
 			}
 		}
+	}
+	for i, c := range g.cols {
+		n := max(0, min(room, c.most-g.widths[i]))
+		g.widths[i] += n
+		room -= n
 	}
 	for i, c := range g.cols {
 		if c.rest {

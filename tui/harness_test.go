@@ -32,7 +32,7 @@ type console struct {
 
 func start(t *testing.T, d *fakeDesk, w, h int) *console {
 	t.Helper()
-	return startWith(t, Options{Desk: d, Actor: flows.Actor{Name: "anna", Role: flows.Owner, From: "console"}, Store: "SQLite kartotek.db", Route: "capture", WebURL: "http://127.0.0.1:8425"}, d, w, h)
+	return startWith(t, Options{Desk: d, Actor: flows.Actor{Name: "anna", Role: flows.Owner, From: "console"}, Store: "SQLite kartotek.db", Route: "capture", WebURL: "http://127.0.0.1:8425", Config: "/home/anna/.config/kartotek/config.toml", Settings: []Setting{{"web", "127.0.0.1:8425"}, {"public-url", ""}}}, d, w, h)
 }
 
 func startWith(t *testing.T, o Options, d *fakeDesk, w, h int) *console {

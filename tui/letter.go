@@ -156,12 +156,12 @@ func (v *linkView) update(msg tea.Msg) tea.Cmd {
 func (v *linkView) draw(w, h int) drawn {
 	t := v.sh.theme
 	rule := t.accent.Render(strings.Repeat("─", w))
-	out := []string{rule, t.bold.Render(fit("The link in full: select it with the mouse, or press c to copy it.", w)), spaces(w)}
+	out := []string{rule, t.bold.Render(fit("The link in full: select it with the mouse, or press y to copy it.", w)), spaces(w)}
 	for rest := v.link; rest != ""; {
 		line := cut(rest, w)
 		rest = rest[len(line):]
 		out = append(out, t.accentBold.Hyperlink(v.link).Render(line)+spaces(w-lipgloss.Width(line)))
 	}
-	out = append(out, spaces(w), t.dim.Render(fit(v.sh.webWords(), w)), t.dim.Render(fit("c copy   esc back", w)), rule)
+	out = append(out, spaces(w), t.dim.Render(fit(v.sh.webWords(), w)), t.dim.Render(fit("y copy   esc back", w)), rule)
 	return drawn{text: strings.Join(out, "\n"), y: max(0, (h-len(out))/2), unhand: true}
 }

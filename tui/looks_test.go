@@ -6,7 +6,9 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
+	"sync"
 	"testing"
 
 	tea "charm.land/bubbletea/v2"
@@ -46,6 +48,7 @@ var looks = []struct {
 	{'d', "dim", func(t *theme) lipgloss.Style { return t.dim }},
 	{'D', "dim, bold", func(t *theme) lipgloss.Style { return t.dim.Bold(true) }},
 	{'f', "faint", func(t *theme) lipgloss.Style { return t.faint }},
+	{'o', "off", func(t *theme) lipgloss.Style { return t.off }},
 	{'a', "accent", func(t *theme) lipgloss.Style { return t.accent }},
 	{'A', "accent, bold", func(t *theme) lipgloss.Style { return t.accentBold }},
 	{'T', "tab on show", func(t *theme) lipgloss.Style { return t.accentBold.Underline(true) }},
@@ -115,8 +118,19 @@ func cells(t *testing.T, content string, p colorprofile.Profile, w, h int) [][]c
 	return rows
 }
 
-// pen writes a style in words.
+// pen writes a style in words, each only once: there are few, and many cells.
 func pen(s uv.Style) string {
+	if words, ok := pens.Load(s); ok {
+		return words.(string)
+	}
+	words := penned(s)
+	pens.Store(s, words)
+	return words
+}
+
+var pens sync.Map
+
+func penned(s uv.Style) string {
 	var words []string
 	ink := func(where string, c color.Color) {
 		switch c := c.(type) {
@@ -179,12 +193,10 @@ func (c *console) drawnAll() [5][][]cell {
 	c.screen() // holds the view against its size
 	var drawn [5][][]cell
 	for i, way := range ways {
-		c.send(tea.ColorProfileMsg{Profile: way.profile})
-		c.send(tea.BackgroundColorMsg{Color: grounds[way.dark]})
+		c.m.Update(tea.ColorProfileMsg{Profile: way.profile})
+		c.m.Update(tea.BackgroundColorMsg{Color: grounds[way.dark]})
 		drawn[i] = cells(c.t, c.m.View().Content, way.profile, c.w, c.h)
 	}
-	c.send(tea.ColorProfileMsg{Profile: ways[0].profile})
-	c.send(tea.BackgroundColorMsg{Color: grounds[ways[0].dark]})
 	return drawn
 }
 
@@ -248,6 +260,7 @@ func bridge(text string, look []byte) {
 func (c *console) picture(known map[way]string) string {
 	c.t.Helper()
 	texts, letters := c.lines(known)
+	c.withoutColour(texts, letters)
 	var b strings.Builder
 	above := ""
 	for y, l := range texts {
@@ -262,6 +275,29 @@ func (c *console) picture(known map[way]string) string {
 	}
 	return b.String()
 }
+
+// withoutColour finds what is good, a warning or bad by its colour alone:
+// neither by a symbol or a word, nor as the rest of the line above.
+func (c *console) withoutColour(texts, letters []string) {
+	c.t.Helper()
+	for y, look := range letters {
+		for x := range len(look) {
+			if strings.IndexByte("gwx", look[x]) < 0 || x > 0 && look[x-1] == look[x] {
+				continue
+			}
+			if y > 0 && x < len(letters[y-1]) && letters[y-1][x] == look[x] {
+				continue
+			}
+			if rest := ansi.Cut(texts[y], x, len(look)); !telling.MatchString(rest) {
+				c.t.Errorf("only the colour tells of %q", rest)
+			}
+		}
+	}
+}
+
+// telling are the texts that say by themselves what their colour says: those
+// that begin with a symbol, the frames of overlays, charts, times and words.
+var telling = regexp.MustCompile(`^([●◐○◑◔■▸▲✕✓✗!]|[│╭╰╮╯─]|[·▁▂▃▄▅▆▇█]|(in )?\d+ (min|h|d|mo)\b|refused)`)
 
 // golden holds what is shown against a file in testdata, or writes the file.
 func golden(t *testing.T, name, got string) {

@@ -143,7 +143,7 @@ func (m *mailbox) click(_, y int) tea.Cmd {
 
 func newMailGrid(sh *shell) *grid[flows.Mail] {
 	return newGrid(sh, "No", func(m *flows.Mail) int64 { return m.Number }, []column[flows.Mail]{
-		{title: "To", rank: 0, min: 16, want: 30, cell: func(k ink, m *flows.Mail) (string, lipgloss.Style) { return clean(m.ToMasked), k.text }},
+		{title: "To", rank: 0, min: 16, want: 30, most: 48, cell: func(k ink, m *flows.Mail) (string, lipgloss.Style) { return clean(m.ToMasked), k.text }},
 		{title: "Subject", rank: 1, min: 16, want: 36, rest: true, cell: func(k ink, m *flows.Mail) (string, lipgloss.Style) { return clean(m.Subject), k.text }},
 		{title: "When", rank: 0, min: 10, want: 10, right: true, cell: func(k ink, m *flows.Mail) (string, lipgloss.Style) { return ago(m.At, k.now), k.dim }},
 	})

@@ -32,6 +32,9 @@ type outbox struct {
 	open    flows.Letter // the one in the details
 	story   flows.LetterStory
 	details *pager
+
+	hosts  []flows.Destination // nil as long as they are not known
+	byHost *pager
 }
 
 // states are those that the outbox can be narrowed to; "" is all.
@@ -66,6 +69,7 @@ func (o *outbox) actions() []action {
 		{Key: "f", Label: "filter", Do: o.askFilter},
 	}
 	table = append(table, o.letterActs(o.letter)...)
+	table = append(table, action{Key: "b", Label: "by destination", Do: o.askDestinations})
 	if len(o.engine.Alarms) > 0 {
 		table = append(table, action{Key: "A", Label: "alarms seen", Do: o.clearAlarms})
 	}
@@ -91,12 +95,15 @@ func (o *outbox) letter() (flows.Letter, bool) {
 func (o *outbox) enter() tea.Cmd { return tea.Batch(o.refresh(), o.count()) }
 
 func (o *outbox) poll(shown bool) tea.Cmd {
-	if !shown {
-		return nil
-	}
 	var cmds []tea.Cmd
-	if !o.box.busy("engine") {
+	if (shown || o.sh.counts.Due > 0) && !o.box.busy("engine") { // the throughput goes on behind other screens
 		cmds = append(cmds, o.count())
+	}
+	if !shown {
+		return tea.Batch(cmds...)
+	}
+	if o.sh.overlay() == overlay(o.byHost) && o.byHost != nil && !o.box.busy("destinations") {
+		cmds = append(cmds, o.fetchDestinations())
 	}
 	if !o.box.busy("page") && o.list.top == 0 && len(o.letters) <= letterPage {
 		cmds = append(cmds, o.refresh())
@@ -210,7 +217,7 @@ func cellNextTry(k ink, l *flows.Letter) (string, lipgloss.Style) {
 }
 
 func (o *outbox) draw(w, h int) []string {
-	above := append([]string{o.engine.line(o.sh, w)}, o.engine.alarmLines(o.sh, w)...)
+	above := append(o.engine.lines(o.sh, w), o.engine.alarmLines(o.sh, w)...)
 	if o.state != "" {
 		above = append(above, o.onlyChip())
 	}

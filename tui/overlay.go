@@ -111,6 +111,9 @@ func (p *pager) draw(w, h int) drawn {
 	t := p.sh.theme
 	inner := min(w-8, 96)
 	lines := p.lines(inner)
+	if len(lines) > 0 && lines[0] != "" && len(lines) <= h-7 { // air, where there is room
+		lines = append([]string{""}, lines...)
+	}
 	p.all, p.rows = len(lines), min(len(lines), h-6)
 	p.scroll(0)
 	end := ""

@@ -1,6 +1,8 @@
 package tui
 
 import (
+	"strconv"
+
 	"charm.land/bubbles/v2/textinput"
 	tea "charm.land/bubbletea/v2"
 	"github.com/sahilm/fuzzy"
@@ -21,7 +23,7 @@ func (sh *shell) palette() tea.Cmd {
 	p.input.Focus() // its command is for a drawn cursor; ours is the terminal's
 	for i, t := range sh.tabs {
 		if i != sh.tab {
-			p.all = append(p.all, action{Label: "go to " + t.stack[0].name(), Do: func() tea.Cmd { return sh.show(i) }})
+			p.all = append(p.all, action{Key: strconv.Itoa(i + 1), Label: "go to " + t.stack[0].name(), Do: func() tea.Cmd { return sh.show(i) }})
 		}
 	}
 	moving := map[string]bool{}
@@ -35,6 +37,7 @@ func (sh *shell) palette() tea.Cmd {
 			}
 		}
 	}
+	p.all = append(p.all, sh.settings()...)
 	p.match()
 	return sh.open(p)
 }

