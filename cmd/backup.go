@@ -109,7 +109,7 @@ func (a *app) useRestored(ctx context.Context, reason string, first bool) (int64
 	if err != nil {
 		return 0, nil, err
 	}
-	counts, err := desk.Counts(ctx)
+	counts, err := desk.Counts(ctx, a.cli())
 	return counts.Contacts(), lost, err
 }
 

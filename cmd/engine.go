@@ -180,7 +180,7 @@ func (a *app) openDelivered(ctx context.Context) (*flows.Service, error) {
 	if err != nil || a.common.route != routeCapture || a.desk != nil {
 		return desk, err
 	}
-	counts, err := desk.Counts(ctx)
+	counts, err := desk.Counts(ctx, a.cli())
 	if err != nil || counts.Due == 0 {
 		return desk, err
 	}
@@ -197,16 +197,16 @@ func (a *app) openDelivered(ctx context.Context) (*flows.Service, error) {
 	group.Go(func() error {
 		return mta.NewSender(desk.Spool(), route, mta.WithLogger(slog.New(slog.DiscardHandler)), mta.WithSigning(sign)).Run(sendCtx)
 	})
-	err = awaitDelivered(ctx, desk)
+	err = a.awaitDelivered(ctx, desk)
 	stop()
 	return desk, errors.Join(err, group.Wait(), route.Close())
 }
 
 // awaitDelivered waits until nothing is due, or what is left is not moving.
-func awaitDelivered(ctx context.Context, desk *flows.Service) error {
+func (a *app) awaitDelivered(ctx context.Context, desk *flows.Service) error {
 	left, since := int64(-1), time.Now()
 	for {
-		counts, err := desk.Counts(ctx)
+		counts, err := desk.Counts(ctx, a.cli())
 		if err != nil || counts.Due == 0 {
 			return err
 		}

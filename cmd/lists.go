@@ -21,7 +21,7 @@ func (a *app) lists() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			lists, err := desk.Lists(cmd.Context())
+			lists, err := desk.Lists(cmd.Context(), a.cli())
 			if err != nil {
 				return err
 			}

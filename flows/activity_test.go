@@ -110,7 +110,7 @@ func TestActivityOfWhomNothingIsCounted(t *testing.T) {
 	_, err := d.Freeze(t.Context(), anna, d.newest("frozen@example.dk").SubscriberID, "disputed")
 	d.must(err)
 	d.bring(marie, Confirmed)
-	before, err := d.Counts(t.Context())
+	before, err := d.Counts(t.Context(), anna)
 	d.must(err)
 	at := stamp(d.time.Add(-time.Minute))
 	res := d.takeActivity(d.activityFile("email,kind,at,list", "nobody@example.dk,open,"+at+",", "erased@example.dk,open,"+at+",", "gone@example.dk,open,"+at+",",
@@ -120,7 +120,7 @@ func TestActivityOfWhomNothingIsCounted(t *testing.T) {
 	if diff := cmp.Diff(want, res); diff != "" || res.Skipped() != 11 {
 		t.Errorf("result (-want +got)\n%s", diff)
 	}
-	after, err := d.Counts(t.Context())
+	after, err := d.Counts(t.Context(), anna)
 	if d.must(err); cmp.Diff(before, after) != "" {
 		t.Errorf("counters: %+v, before %+v", after, before)
 	}

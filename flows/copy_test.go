@@ -105,7 +105,7 @@ func shown(d *desk, addresses []string) (out []string) {
 			out = append(out, fmt.Sprintf("%+v", details.Timeline), fmt.Sprint(c.SubscriberID, c.Permission, c.Lists))
 		}
 	}
-	counts, err := d.Counts(d.t.Context())
+	counts, err := d.Counts(d.t.Context(), anna)
 	d.must(err)
 	return append(out, fmt.Sprint(counts.ByPermission, counts.BySource, counts.Due))
 }

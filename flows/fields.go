@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -100,6 +101,28 @@ func (s *Service) keepOwnKind(ctx context.Context, tx *store.Tx, a Actor, act st
 // hidden stands for a sensitive value. It is as long for all of them.
 const hidden = "••••••••"
 
+// repeated ends the name of a field whose column's header stood further left
+// in the file already: what holds for the field holds for it.
+var repeated = regexp.MustCompile(` \(column \d+\)$`)
+
+// kindOf is what is known of a card's own field, by its own name or by that of
+// the field that its column repeats.
+func kindOf(kinds []store.OwnKind, name string) (store.OwnKind, bool) {
+	for _, name := range []string{name, repeated.ReplaceAllString(name, "")} {
+		if i := slices.IndexFunc(kinds, func(k store.OwnKind) bool { return strings.EqualFold(k.Name, name) }); i >= 0 {
+			return kinds[i], true
+		}
+	}
+	return store.OwnKind{}, false
+}
+
+// sensitive tells whether a field, or the one that it repeats, is marked.
+func sensitive(kinds []store.OwnKind, name string) bool {
+	return slices.ContainsFunc(kinds, func(k store.OwnKind) bool {
+		return k.Sensitive && (strings.EqualFold(k.Name, name) || strings.EqualFold(k.Name, repeated.ReplaceAllString(name, "")))
+	})
+}
+
 // ownFields are a card's own fields as staff see them.
 func (s *Service) ownFields(ctx context.Context, p store.Person) ([]Field, error) {
 	if len(p.Own) == 0 {
@@ -112,7 +135,7 @@ func (s *Service) ownFields(ctx context.Context, p store.Person) ([]Field, error
 	out := make([]Field, 0, len(p.Own))
 	for _, f := range p.Own {
 		shown := Field{Name: f.Name, Value: f.Value}
-		if slices.ContainsFunc(kinds, func(k store.OwnKind) bool { return k.Sensitive && strings.EqualFold(k.Name, f.Name) }) {
+		if sensitive(kinds, f.Name) {
 			shown.Value, shown.Sensitive = hidden, true
 		}
 		out = append(out, shown)
@@ -120,24 +143,39 @@ func (s *Service) ownFields(ctx context.Context, p store.Person) ([]Field, error
 	return out, nil
 }
 
-// fits tells whether a value is of an own field's kind.
+// fits refuses a value that is not of an own field's kind.
 func (s *Service) fits(ctx context.Context, tx *store.Tx, name, value string) error {
-	k, err := tx.OwnKind(ctx, name)
-	if errors.Is(err, ErrNotFound) || value == "" {
-		return nil
-	}
+	kinds, err := tx.OwnKinds(ctx)
 	if err != nil {
 		return err
 	}
-	switch k.Kind {
-	case "number":
-		if _, err := strconv.ParseFloat(value, 64); err != nil {
-			return refuse("the field %s holds a number, such as 12 or 12.5", name)
-		}
-	case "date":
-		if _, err := time.Parse(time.DateOnly, value); err != nil {
-			return refuse("the field %s holds a date, such as 2026-02-03", name)
-		}
+	if why := misfit(kinds, []store.OwnField{{Name: name, Value: value}}); why != "" {
+		return refuse("%s", why)
 	}
 	return nil
+}
+
+// misfit says which own field holds what is not of its kind; "" when none does.
+// It names the field as it was declared, and no value.
+func misfit(kinds []store.OwnKind, own []store.OwnField) string {
+	if len(kinds) == 0 {
+		return ""
+	}
+	for _, f := range own {
+		k, known := kindOf(kinds, f.Name)
+		if !known || f.Value == "" {
+			continue
+		}
+		switch k.Kind {
+		case "number":
+			if _, err := strconv.ParseFloat(f.Value, 64); err != nil {
+				return "the field " + k.Name + " holds a number, such as 12 or 12.5"
+			}
+		case "date":
+			if _, err := time.Parse(time.DateOnly, f.Value); err != nil {
+				return "the field " + k.Name + " holds a date, such as 2026-02-03"
+			}
+		}
+	}
+	return ""
 }

@@ -96,7 +96,7 @@ func (s *Service) sweepExports(ctx context.Context) error {
 		}
 		// What was written of a tombstone since, for somebody who gave the
 		// address, is there to be fetched, and not to stay.
-		if c, err := s.store.Contact(ctx, id); err == nil && e.Type().IsRegular() {
+		if c, err := s.store.Contact(ctx, id); err == nil && e.Type().IsRegular() && !evidenceRemoved(c) {
 			if info, err := e.Info(); err == nil && info.ModTime().After(c.DeletedAt.Time()) && s.now().Sub(info.ModTime()) < bulkKept {
 				continue
 			}

@@ -173,9 +173,13 @@ func (s *Service) card(ctx context.Context, id int64) (Card, error) {
 	return cards[0], s.waiting(ctx, cards)
 }
 
-// Counts reads the maintained counters.
-func (s *Service) Counts(ctx context.Context) (Counts, error) {
+// Counts reads the maintained counters. Who may not browse gets none of them,
+// but hears whether the store answers.
+func (s *Service) Counts(ctx context.Context, a Actor) (Counts, error) {
 	c, err := s.store.Counters(ctx)
+	if may(a, doBrowse) != nil {
+		return Counts{}, err
+	}
 	return Counts{ByPermission: c.ByPermission, BySource: c.BySource, ByRating: byWord(c.ByRating), Due: c.OpenLetters(), Requests: c.OpenRequests}, err
 }
 

@@ -44,7 +44,7 @@ func TestFrozenCard(t *testing.T) {
 	if due, err := d.store.AnyDue(ctx, store.At(d.time)); err != nil || !due {
 		t.Errorf("letters go on: %v, %v", due, err)
 	}
-	if counts, err := d.Counts(ctx); err != nil || counts.Due != 1 {
+	if counts, err := d.Counts(ctx, anna); err != nil || counts.Due != 1 {
 		t.Errorf("the counter says %d, %v", counts.Due, err)
 	}
 	if page, err := d.Confirm(ctx, secret, click); err != nil || page.State != PageDone {

@@ -49,6 +49,9 @@ func (s *Service) importFile(ctx context.Context, a Actor, path string, o Import
 	if err := im.prepareList(ctx); err != nil {
 		return im.res, err
 	}
+	if im.kinds, err = s.store.OwnKinds(ctx); err != nil {
+		return im.res, err
+	}
 	if err := im.openReport(); err != nil {
 		return im.res, err
 	}
@@ -98,6 +101,7 @@ type importer struct {
 	started  store.Micros
 	progress func(ImportProgress)
 	report   *report
+	kinds    []store.OwnKind // of own fields
 	ids      idBlock
 	load     importLoad
 	seen     map[uint64]struct{} // of a dry run
@@ -210,7 +214,11 @@ func (im *importer) readChunk() ([]*item, error) {
 		if err := im.in.Next(&row); err != nil {
 			return items, err
 		}
-		items = append(items, im.s.itemOf(&row))
+		it := im.s.itemOf(&row)
+		if it.problem == "" {
+			it.problem = misfit(im.kinds, it.person.Own)
+		}
+		items = append(items, it)
 	}
 	return items, nil
 }

@@ -16,7 +16,14 @@ import (
 )
 
 // Lists reads the lists with their counters.
-func (s *Service) Lists(ctx context.Context) ([]List, error) {
+func (s *Service) Lists(ctx context.Context, a Actor) ([]List, error) {
+	if err := s.allow(ctx, a, doBrowse); err != nil {
+		return nil, err
+	}
+	return s.lists(ctx)
+}
+
+func (s *Service) lists(ctx context.Context) ([]List, error) {
 	all, err := s.store.Lists(ctx)
 	if err != nil {
 		return nil, err

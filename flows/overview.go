@@ -80,7 +80,7 @@ func (s *Service) Overview(ctx context.Context, a Actor) (Overview, error) {
 		return Overview{}, err
 	}
 	o.ByPermission, o.BySource, o.LettersOpen, o.LettersHeld = counters.ByPermission, counters.BySource, counters.OpenLetters(), counters.Letters[store.LetterHeld.String()]
-	if o.Lists, err = s.Lists(ctx); err != nil {
+	if o.Lists, err = s.lists(ctx); err != nil {
 		return Overview{}, err
 	}
 	today := store.DayOf(now)

@@ -206,8 +206,9 @@ func (s *Service) SaveProof(b *proof.Bundle, path string) error {
 }
 
 // KeepProof writes a proof, in one of ProofFormats, to the exports directory,
-// which an erasure clears of the person.
-func (s *Service) KeepProof(b *proof.Bundle, format string) (string, error) {
+// which an erasure clears of the person. One that was made before an erasure
+// holds what that took away: it is refused.
+func (s *Service) KeepProof(ctx context.Context, b *proof.Bundle, format string) (string, error) {
 	if !slices.Contains(ProofFormats, format) {
 		return "", refuse("a proof is written as %s", strings.Join(ProofFormats, " or "))
 	}
@@ -216,5 +217,26 @@ func (s *Service) KeepProof(b *proof.Bundle, format string) (string, error) {
 	}
 	name := fmt.Sprintf("%s%d-%s-%s-proof.%s", exportPrefix, b.Cards[len(b.Cards)-1].SubscriberID, s.now().UTC().Format("20060102T150405"), rand.Text()[:6], format)
 	path := filepath.Join(s.cfg.Exports, name)
-	return path, s.SaveProof(b, path)
+	if err := s.SaveProof(b, path); err != nil {
+		return "", err
+	}
+	// An erasure at the same moment finds the file, or is found here.
+	if err := s.stillStands(ctx, b); err != nil {
+		return "", errors.Join(err, os.Remove(path))
+	}
+	return path, nil
+}
+
+// stillStands tells whether the cards of a proof still hold what it shows.
+func (s *Service) stillStands(ctx context.Context, b *proof.Bundle) error {
+	for _, was := range b.Cards {
+		c, err := s.store.Contact(ctx, was.SubscriberID)
+		if err != nil && !errors.Is(err, ErrNotFound) {
+			return err
+		}
+		if err != nil || c.Permission == Deleted && was.Permission != Deleted.String() || evidenceRemoved(c) && !was.EvidenceRemoved {
+			return refuse("the person was erased, or the evidence removed, since the proof was made: make it anew")
+		}
+	}
+	return nil
 }

@@ -446,3 +446,37 @@ func TestPublish(t *testing.T) {
 		t.Errorf("%+v, %v", c, err)
 	}
 }
+
+// TestKeptProofsEndWithTheirEvidence: a proof that was made before an erasure
+// isn't kept after it, and what was kept of a person goes when their evidence does.
+func TestKeptProofsEndWithTheirEvidence(t *testing.T) {
+	d := newDesk(t)
+	ctx := t.Context()
+	d.bring(marie, Confirmed)
+	before, err := d.Prove(ctx, anna, marie, nil)
+	d.must(err)
+	_, err = d.Erase(ctx, anna, marie, "asked for it")
+	d.must(err)
+	var refusal *Refusal
+	if path, err := d.KeepProof(ctx, before, "json"); !errors.As(err, &refusal) {
+		t.Errorf("kept as %q, %v", path, err)
+	}
+	after, err := d.Prove(ctx, anna, marie, nil)
+	d.must(err)
+	path, err := d.KeepProof(ctx, after, "html")
+	d.must(err)
+	kept, err := filepath.Glob(filepath.Join(d.cfg.Exports, "*"))
+	if d.must(err); len(kept) != 1 || kept[0] != path {
+		t.Errorf("the exports directory holds %v", kept)
+	}
+	d.must(d.SetRetention(ctx, anna, Retention{EvidenceKept: "1d"}))
+	d.pass(25 * time.Hour)
+	n, err := d.RunRetention(ctx, anna, nil)
+	d.must(err)
+	if kept, err = filepath.Glob(filepath.Join(d.cfg.Exports, "*")); err != nil || n != 1 || len(kept) != 0 {
+		t.Errorf("after %d removals there are %v, %v", n, kept, err)
+	}
+	if _, err := d.KeepProof(ctx, after, "html"); !errors.As(err, &refusal) {
+		t.Errorf("the evidence is gone, and its proof is kept: %v", err)
+	}
+}

@@ -85,7 +85,7 @@ func TestRequests(t *testing.T) {
 // counted holds the counter of open requests against the rows.
 func (d *desk) counted(want int64) {
 	d.t.Helper()
-	c, err := d.Counts(d.t.Context())
+	c, err := d.Counts(d.t.Context(), anna)
 	d.must(err)
 	if c.Requests != want {
 		d.t.Errorf("the counter says %d open requests, want %d", c.Requests, want)

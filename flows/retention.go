@@ -129,6 +129,10 @@ func (s *Service) expire(ctx context.Context, a Actor, progress func(done int)) 
 		if n += done; progress != nil {
 			progress(n)
 		}
+		// What was exported of them tells what is gone.
+		if _, err := s.dropExports(ids); err != nil {
+			return n, err
+		}
 	}
 }
 

@@ -2,6 +2,8 @@ package flows
 
 import (
 	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -112,5 +114,58 @@ func TestSensitiveFields(t *testing.T) {
 	turnedDown(t, err, "a field holds")
 	if all, err := d.OwnKinds(ctx, anna); err != nil || len(all) != 2 {
 		t.Errorf("the fields are %+v, %v", all, err)
+	}
+}
+
+// TestRepeatedColumns: a second column of a sensitive field is as hidden, and
+// what a field is declared to hold is asked of an import too.
+func TestRepeatedColumns(t *testing.T) {
+	d := newDesk(t)
+	ctx := t.Context()
+	for _, k := range []OwnKind{{Name: "Illness", Kind: "text", Sensitive: true}, {Name: "Size", Kind: "number"}, {Name: "Born", Kind: "date"}} {
+		_, err := d.AddOwnKind(ctx, anna, k)
+		d.must(err)
+	}
+	path := filepath.Join(t.TempDir(), "people.csv")
+	d.must(os.WriteFile(path, []byte(`email,illness,city,Illness,size,born
+marie@example.dk,asthma,Aarhus,gout,12.5,1980-02-03
+ole@example.dk,,,,large,
+per@example.dk,,,,,yesterday
+else@example.dk,,,,7,
+`), 0o600))
+	res, err := d.Import(ctx, anna, path, ImportOptions{List: "News", Confirmed: true}, nil)
+	d.must(err)
+	if res.Added != 2 || res.Invalid != 2 {
+		t.Errorf("%+v", res)
+	}
+	report, err := os.ReadFile(res.Report)
+	d.must(err)
+	for _, want := range []string{"the field Size holds a number", "the field Born holds a date"} {
+		if !strings.Contains(string(report), want) {
+			t.Errorf("the report lacks %q: %s", want, report)
+		}
+	}
+	if strings.Contains(string(report), "large") || strings.Contains(string(report), "yesterday") {
+		t.Errorf("the report tells values: %s", report)
+	}
+	card, err := d.Open(ctx, anna, d.newest("marie@example.dk").SubscriberID, nil)
+	d.must(err)
+	hiddenOnes := 0
+	for _, f := range card.Own {
+		if f.Value == "asthma" || f.Value == "gout" {
+			t.Errorf("the card shows %+v", f)
+		}
+		if f.Sensitive {
+			hiddenOnes++
+		}
+	}
+	if hiddenOnes != 2 {
+		t.Errorf("%+v", card.Own)
+	}
+	for i, field := range card.Own {
+		if i < 2 && field.Sensitive {
+			_, err := d.Reveal(ctx, anna, card.SubscriberID, OwnPrefix+field.Name, "is on the telephone")
+			d.must(err)
+		}
 	}
 }

@@ -46,6 +46,7 @@ var reached = map[string]reach{
 	}},
 	"Open":     {lookers, func(ctx context.Context, s *Service, a Actor) error { return err2(s.Open(ctx, a, nobody, nil)) }},
 	"Browse":   {lookers, func(ctx context.Context, s *Service, a Actor) error { return err2(s.Browse(ctx, a, Page{})) }},
+	"Lists":    {lookers, func(ctx context.Context, s *Service, a Actor) error { return err2(s.Lists(ctx, a)) }},
 	"Overview": {lookers, func(ctx context.Context, s *Service, a Actor) error { return err2(s.Overview(ctx, a)) }},
 	"Outbox":   {lookers, func(ctx context.Context, s *Service, a Actor) error { return err2(s.Outbox(ctx, a, "", 0, 1)) }},
 	"Story":    {lookers, func(ctx context.Context, s *Service, a Actor) error { return err2(s.Story(ctx, a, nobody)) }},
@@ -194,7 +195,7 @@ var unreached = map[string]string{
 	"LookConfirm": "web, by a token", "Confirm": "web, by a token", "LookUnsubscribe": "web, by a token", "UnsubscribeByToken": "web, by a token",
 	"MailTotals": "numbers", "Inbox": "the bounce port", "TakeBounce": "the bounce port, by a token",
 	"Spool": "the mail sender", "Capture": "the mail sender", "SigningKeys": "the mail sender", "SigningDomains": "the mail sender", "OnLetter": "wiring", "SetClock": "wiring", "SetLog": "wiring", "Clock": "the clock", "Seal": "the log", "Sealing": "the log", "SealRest": "the log", "EndSealing": "the log", "LogKey": "public", "SaveProof": "what Prove gave", "KeepProof": "what Prove gave", "WriteProof": "what Prove gave", "Tick": "the clock", "CatchUp": "the start", "Migrated": "writes down what opening an embedded store does for anybody",
-	"Lists": "names and numbers of lists", "Counts": "numbers", "CursorOf": "a time",
+	"Counts": "none for who may not browse", "CursorOf": "a time",
 	"Why": "tells what a role may", "WhyLetter": "tells what a role may", "UndoUntil": "a time",
 	"SignIn": "before there is a role", "KnownKey": "before there is a role", "StillIn": "asks about a role", "SignedIn": "writes who came", "SignedOut": "writes who went", "TurnedAway": "writes who didn't come in",
 }

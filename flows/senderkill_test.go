@@ -194,7 +194,7 @@ func TestSenderKilled(t *testing.T) {
 		mta.NewSender(d.Spool(), route, mta.WithLogger(slog.New(slog.DiscardHandler)), mta.WithLease(killLease), mta.WithPoll(50*time.Millisecond)).Run(ctx)
 	})
 	for end := time.Now().Add(4 * time.Minute); ; {
-		counts, err := d.Counts(t.Context())
+		counts, err := d.Counts(t.Context(), anna)
 		d.must(err)
 		if counts.Due == 0 {
 			break

@@ -6,10 +6,14 @@ import (
 	"encoding/hex"
 	"errors"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
+	"unicode"
+
+	"golang.org/x/net/idna"
 
 	"kartotek/mta"
 	"kartotek/store"
@@ -198,7 +202,7 @@ func (sp *Spool) writeOne(ctx context.Context, tx *store.Tx, l store.Letter, v m
 	}
 	hide := withoutDomain(e.To)
 	a := store.Attempt{
-		LetterID: l.ID, N: l.Attempts, At: store.At(v.At), Code: v.Code, Enhanced: v.Enhanced, Reply: hide(v.Reply), Host: v.Host, TLS: v.TLS, Talk: boundTalk(v.Transcript, hide),
+		LetterID: l.ID, N: l.Attempts, At: store.At(v.At), Code: v.Code, Enhanced: v.Enhanced, Reply: hide(v.Reply), Host: hostWithout(e.To, v.Host), TLS: v.TLS, Talk: boundTalk(v.Transcript, hide),
 	}
 	switch v.State {
 	case mta.Deferred:
@@ -206,7 +210,7 @@ func (sp *Spool) writeOne(ctx context.Context, tx *store.Tx, l store.Letter, v m
 		err = tx.DeferLetter(ctx, l, store.At(v.Retry))
 	case mta.Delivered:
 		a.State = store.LetterDelivered
-		handed := store.Handed{At: a.At, Server: a.Host, Reply: a.Reply, Digest: hex.EncodeToString(v.Digest[:])}
+		handed := store.Handed{At: a.At, Server: v.Host, Reply: a.Reply, Digest: hex.EncodeToString(v.Digest[:])}
 		w.handed = append(w.handed, handing{l, e, handed})
 	default:
 		a.State = store.LetterRefused
@@ -255,24 +259,61 @@ func boundTalk(lines []string, hide func(string) string) []string {
 // of a report, which doesn't tell itself whom it is about.
 func withoutRecipient(to, words string) string { return withoutDomain(to)(mta.CleanReply(words, to)) }
 
-// withoutDomain takes the recipient's domain out of a server's words: beside
-// the masked address it would tell the rest of it.
+// withoutDomain takes the recipient's domain, in both its forms, out of a
+// server's words: beside the masked address it would tell the rest of it.
 func withoutDomain(to string) func(words string) string {
-	domain := to[strings.LastIndexByte(to, '@')+1:]
-	if domain == "" {
-		return func(words string) string { return words }
-	}
+	forms := domainForms(to)
 	var pattern *regexp.Regexp // made when it is needed: most servers don't say it
-	lower := strings.ToLower(domain)
 	return func(words string) string {
-		if !strings.Contains(strings.ToLower(words), lower) {
+		lower := strings.ToLower(words)
+		if !slices.ContainsFunc(forms, func(form string) bool { return strings.Contains(lower, form) }) {
 			return words
 		}
 		if pattern == nil {
-			pattern = regexp.MustCompile("(?i)" + regexp.QuoteMeta(domain))
+			quoted := make([]string, len(forms))
+			for i, form := range forms {
+				quoted[i] = regexp.QuoteMeta(form)
+			}
+			pattern = regexp.MustCompile("(?i)" + strings.Join(quoted, "|"))
 		}
-		return pattern.ReplaceAllLiteralString(words, "<domain>")
+		return pattern.ReplaceAllLiteralString(words, domainHidden)
 	}
+}
+
+// domainHidden stands where a recipient's domain stood.
+const domainHidden = "<domain>"
+
+// domainForms are the domain of an address in small letters: as the DNS has it
+// and, where that differs, in Unicode. None of an address without one.
+func domainForms(to string) []string {
+	domain := strings.ToLower(to[strings.LastIndexByte(to, '@')+1:])
+	if domain == "" {
+		return nil
+	}
+	forms, other := []string{domain}, ""
+	switch {
+	case strings.Contains(domain, "xn--"):
+		other, _ = idna.ToUnicode(domain) // of a wrong label the rest
+	case strings.ContainsFunc(domain, func(r rune) bool { return r > unicode.MaxASCII }):
+		other, _ = idna.ToASCII(domain)
+	}
+	if other != "" && other != domain {
+		forms = append(forms, strings.ToLower(other))
+	}
+	return forms
+}
+
+// hostWithout is the name of a server that a letter went to, as staff see it
+// beside the masked address. A server of the recipient's own domain, which one
+// without an MX record is itself, would tell what the mask hides.
+func hostWithout(to, host string) string {
+	lower := strings.ToLower(strings.TrimSuffix(host, "."))
+	for _, form := range domainForms(to) {
+		if front, own := strings.CutSuffix(lower, form); own && (front == "" || front[len(front)-1] == '.') {
+			return front + domainHidden
+		}
+	}
+	return host
 }
 
 // handing is a letter that was handed over.

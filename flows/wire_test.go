@@ -134,7 +134,7 @@ func (d *desk) sendAll(route mta.Route) {
 	done := make(chan error, 1)
 	go func() { done <- sender.Run(ctx) }()
 	for {
-		counts, err := d.Counts(ctx)
+		counts, err := d.Counts(ctx, anna)
 		d.must(err)
 		if counts.Due == 0 {
 			break

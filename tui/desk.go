@@ -13,8 +13,8 @@ type Desk interface {
 	Find(ctx context.Context, who flows.Actor, query string) (flows.Found, error)
 	Browse(ctx context.Context, who flows.Actor, page flows.Page) (flows.Cards, error)
 	Open(ctx context.Context, who flows.Actor, id int64, given *flows.Given) (flows.Details, error)
-	Lists(ctx context.Context) ([]flows.List, error)
-	Counts(ctx context.Context) (flows.Counts, error)
+	Lists(ctx context.Context, a flows.Actor) ([]flows.List, error)
+	Counts(ctx context.Context, a flows.Actor) (flows.Counts, error)
 	Outbox(ctx context.Context, who flows.Actor, state string, after int64, limit int) ([]flows.Letter, error)
 	OutboxStats(ctx context.Context, who flows.Actor) (flows.OutboxStats, error)
 	Destinations(ctx context.Context, who flows.Actor) ([]flows.Destination, error)
@@ -28,7 +28,7 @@ type Desk interface {
 	LastVerification(ctx context.Context, who flows.Actor) (*flows.Verification, error)
 	VerifyAudit(ctx context.Context, who flows.Actor, progress func(flows.ImportProgress)) (flows.Verification, error)
 	Prove(ctx context.Context, who flows.Actor, target string, given *flows.Given) (*proof.Bundle, error)
-	KeepProof(b *proof.Bundle, format string) (path string, err error)
+	KeepProof(ctx context.Context, b *proof.Bundle, format string) (path string, err error)
 
 	Unsubscribe(ctx context.Context, who flows.Actor, id int64, list string) (flows.Card, error)
 	// AskExport asks for several contacts' data, which a second person approves.

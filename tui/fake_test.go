@@ -232,11 +232,11 @@ func (d *fakeDesk) Open(_ context.Context, _ flows.Actor, id int64, given *flows
 	return out, nil
 }
 
-func (d *fakeDesk) Lists(context.Context) ([]flows.List, error) {
+func (d *fakeDesk) Lists(context.Context, flows.Actor) ([]flows.List, error) {
 	return []flows.List{{Name: "News", Subscribed: d.n}, {Name: "Offers of the week"}, {Name: "Udsalg & fester"}}, d.begin("")
 }
 
-func (d *fakeDesk) Counts(context.Context) (flows.Counts, error) {
+func (d *fakeDesk) Counts(context.Context, flows.Actor) (flows.Counts, error) {
 	if err := d.begin(""); err != nil {
 		return flows.Counts{}, err
 	}

@@ -89,6 +89,6 @@ func (d *fakeDesk) Prove(_ context.Context, _ flows.Actor, target string, given 
 	}, nil
 }
 
-func (d *fakeDesk) KeepProof(_ *proof.Bundle, format string) (string, error) {
+func (d *fakeDesk) KeepProof(_ context.Context, _ *proof.Bundle, format string) (string, error) {
 	return "/home/anna/exports/contact-1006-20260615T120000-ABCDEF-proof." + format, d.begin("keep proof " + format)
 }

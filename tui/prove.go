@@ -106,8 +106,8 @@ func (sh *shell) showProof(b *proof.Bundle) tea.Cmd {
 }
 
 func (sh *shell) keepProof(b *proof.Bundle, format string) tea.Cmd {
-	return act(sh, "keep proof", func(context.Context) (string, error) {
-		return sh.Desk.KeepProof(b, format)
+	return act(sh, "keep proof", func(ctx context.Context) (string, error) {
+		return sh.Desk.KeepProof(ctx, b, format)
 	}, func(path string, err error) tea.Cmd {
 		if err != nil {
 			return sh.fail(err)

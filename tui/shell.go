@@ -100,7 +100,7 @@ func (sh *shell) actSlot(name string) string {
 // ping asks for the counters: they fill the frame, and the answer tells how
 // the connection is.
 func (sh *shell) ping() tea.Cmd {
-	return read(sh, sh.own, "counts", sh.Desk.Counts, func(c flows.Counts, err error) tea.Cmd {
+	return read(sh, sh.own, "counts", func(ctx context.Context) (flows.Counts, error) { return sh.Desk.Counts(ctx, sh.Actor) }, func(c flows.Counts, err error) tea.Cmd {
 		if err != nil {
 			return nil
 		}
@@ -116,7 +116,10 @@ func (sh *shell) contacts() int64 {
 
 // fetchLists keeps the lists at hand for filters and overlays.
 func (sh *shell) fetchLists() tea.Cmd {
-	return read(sh, sh.own, "lists", sh.Desk.Lists, func(l []flows.List, err error) tea.Cmd {
+	if sh.Desk.Why(sh.Actor, "browse", flows.Card{}) != "" {
+		return nil
+	}
+	return read(sh, sh.own, "lists", func(ctx context.Context) ([]flows.List, error) { return sh.Desk.Lists(ctx, sh.Actor) }, func(l []flows.List, err error) tea.Cmd {
 		if err == nil {
 			sh.lists = l
 		}
