@@ -105,7 +105,7 @@ func (d durable) do(ctx context.Context, round int) error {
 
 // addresses picks some out of the sample, from all over it.
 func (b *bench) addresses() ([]string, error) {
-	path, err := b.csvFile(b.n, 1)
+	path, err := b.csvFile(min(b.n, imported), 1)
 	if err != nil {
 		return nil, err
 	}
@@ -116,7 +116,7 @@ func (b *bench) addresses() ([]string, error) {
 	defer f.Close()
 	var out []string
 	lines := bufio.NewScanner(f)
-	every := max(1, b.n/3/finds)
+	every := max(1, min(b.n, imported)/3/finds)
 	for i := 0; lines.Scan(); i++ {
 		email, _, _ := strings.Cut(lines.Text(), ",")
 		if _, err := store.ParseAddress(email); err == nil && i%every == 0 {

@@ -222,32 +222,35 @@ func (j job) insertBare(ctx context.Context) (out outcome, err error) {
 // withoutIndexes drops the indexes of an embedded store that a large import
 // makes at its end, and returns what makes them again.
 func withoutIndexes(ctx context.Context, db querier, p place) (again func() error, err error) {
+	if p.onServer() {
+		return func() error { return nil }, nil
+	}
+	return without(ctx, db, `SELECT name, sql FROM sqlite_schema WHERE type = 'index' AND tbl_name IN ('contacts', 'memberships') AND sql LIKE 'CREATE INDEX %' AND name NOT LIKE '%_id'`)
+}
+
+// without drops the indexes that a query lists, and returns what makes them again.
+func without(ctx context.Context, db querier, query string) (again func() error, err error) {
 	statements := []string{"PRAGMA temp_store=FILE; PRAGMA cache_size=-8000"}
 	var drops []string
-	again = func() error {
-		for _, s := range statements {
-			if _, err := db.ExecContext(ctx, s); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	if p.onServer() {
-		statements = nil
-		return again, nil
-	}
-	err = each(ctx, db, `SELECT name, sql FROM sqlite_schema WHERE type = 'index' AND tbl_name IN ('contacts', 'memberships') AND sql LIKE 'CREATE INDEX %' AND name NOT LIKE '%_id'`, func(rows *sql.Rows) error {
+	err = each(ctx, db, query, func(rows *sql.Rows) error {
 		var name, text string
 		err := rows.Scan(&name, &text)
 		drops, statements = append(drops, "DROP INDEX "+name), append(statements, text)
 		return err
 	})
-	for _, d := range drops {
-		if err == nil {
-			_, err = db.ExecContext(ctx, d)
+	if err == nil {
+		err = do(ctx, db, drops...)
+	}
+	return func() error { return do(ctx, db, statements...) }, err
+}
+
+func do(ctx context.Context, db querier, statements ...string) error {
+	for _, s := range statements {
+		if _, err := db.ExecContext(ctx, s); err != nil {
+			return err
 		}
 	}
-	return again, err
+	return nil
 }
 
 // inserter copies chunk after chunk by prepared statements.

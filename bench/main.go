@@ -110,7 +110,7 @@ func run(ctx context.Context, args []string, out, log io.Writer) (err error) {
 	}
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
 	f.SetOutput(log)
-	n := f.Int("n", 1_000_000, "contacts of the large store")
+	n := f.Int("n", 1_000_000, "contacts of the large store; above a million, whole millions")
 	quick := f.Bool("quick", false, "take 50,000 contacts")
 	only := f.String("only", strings.Join(names, ","), "the parts to measure")
 	on := f.String("on", sqlite+","+mariaDB, "the engines to measure on")

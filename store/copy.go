@@ -153,7 +153,7 @@ func (t table) last(ctx context.Context, q queries) ([]any, error) {
 
 // own are the settings that belong to a database rather than to the store in it.
 func ownSetting(row []any) bool {
-	return row[0] == settingSchema || row[0] == settingKeyCheck || row[0] == settingCopying
+	return row[0] == settingSchema || row[0] == settingKeyCheck || row[0] == settingCopying || row[0] == settingLoading
 }
 
 // sum is a checksum of rows in any order: a XOR of theirs.
@@ -220,6 +220,9 @@ func (s *Store) CopyFrom(ctx context.Context, from *Store, progress func(done, t
 	if err != nil {
 		return Copied{}, err
 	}
+	if err := s.attempt(ctx, func(*Tx) error { return s.dropIndexes(ctx) }, func(*Tx) error { return nil }); err != nil {
+		return Copied{}, err
+	}
 	c := &copying{to: s, from: from, progress: progress}
 	for _, t := range all {
 		var n int64
@@ -238,6 +241,9 @@ func (s *Store) CopyFrom(ctx context.Context, from *Store, progress func(done, t
 		if err := s.noteCopying(ctx, name+" "+strconv.Itoa(i+1)); err != nil {
 			return Copied{}, err
 		}
+	}
+	if err := s.makeIndexes(ctx, func(int) error { return nil }); err != nil {
+		return Copied{}, err
 	}
 	done := Copied{Tables: len(all)}
 	for _, t := range all {

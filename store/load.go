@@ -41,8 +41,7 @@ type Load struct {
 // BeginLoad begins a load; nil when the engine has no use for one or another
 // process is at one.
 func (s *Store) BeginLoad(ctx context.Context) (*Load, error) {
-	e, ok := s.engine.(loader)
-	if !ok {
+	if _, ok := s.engine.(loader); !ok {
 		return nil, nil
 	}
 	var l *Load
@@ -56,9 +55,34 @@ func (s *Store) BeginLoad(ctx context.Context) (*Load, error) {
 		if err := l.Keep(ctx, tx); err != nil {
 			return err
 		}
-		return e.dropIndexes(ctx, loadLater)
+		return s.dropIndexes(ctx)
 	})
 	return l, err
+}
+
+// dropIndexes drops them within a transaction, on an engine that has loads.
+func (s *Store) dropIndexes(ctx context.Context) error {
+	if e, ok := s.engine.(loader); ok {
+		return e.dropIndexes(ctx, loadLater)
+	}
+	return nil
+}
+
+// makeIndexes makes those that are not there; first is called before each.
+func (s *Store) makeIndexes(ctx context.Context, first func(n int) error) error {
+	e, ok := s.engine.(loader)
+	if !ok {
+		return nil
+	}
+	for i, name := range loadLater {
+		if err := first(i + 1); err != nil {
+			return err
+		}
+		if err := e.makeIndex(ctx, indexStatement(name)); err != nil {
+			return fmt.Errorf("making the index %s: %w", name, err)
+		}
+	}
+	return nil
 }
 
 // Keep tells others, in a transaction of the load, that it goes on.
@@ -74,20 +98,13 @@ func (l *Load) Keep(ctx context.Context, tx *Tx) error {
 // End makes the indexes; tell, which may be nil, hears of each before it is
 // begun. Where it fails, the next one to open the store makes the rest.
 func (l *Load) End(ctx context.Context, tell func(n, of int)) error {
-	e, ok := l.s.engine.(loader)
-	if !ok {
-		return nil
-	}
-	for i, name := range loadLater {
+	if err := l.s.makeIndexes(ctx, func(n int) error {
 		if tell != nil {
-			tell(i+1, len(loadLater))
+			tell(n, len(loadLater))
 		}
-		if err := l.s.InTx(ctx, func(tx *Tx) error { return l.Keep(ctx, tx) }); err != nil {
-			return err
-		}
-		if err := e.makeIndex(ctx, indexStatement(name)); err != nil {
-			return fmt.Errorf("making the index %s: %w", name, err)
-		}
+		return l.s.InTx(ctx, func(tx *Tx) error { return l.Keep(ctx, tx) })
+	}); err != nil {
+		return err
 	}
 	return l.s.InTx(ctx, func(tx *Tx) error {
 		_, err := tx.exec(ctx, `DELETE FROM settings WHERE name = ?`, settingLoading)
