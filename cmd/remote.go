@@ -106,7 +106,9 @@ func (a *app) fenced(c *cobra.Command, args []string) error {
 const mostPiped = 4 << 30
 
 // piped keeps what comes on standard input in a file of its own, for what
-// reads a file more than once; done removes it.
+// reads a file more than once; done removes it. Where the system lets a file
+// be opened that has no name any more, it has none: nothing of it is left
+// behind by a process that is killed.
 func (a *app) piped(path string) (file string, done func() error, err error) {
 	if path != "-" {
 		return path, func() error { return nil }, nil
@@ -115,13 +117,21 @@ func (a *app) piped(path string) (file string, done func() error, err error) {
 	if err != nil {
 		return "", nil, fmt.Errorf("keeping standard input: %w", err)
 	}
-	done = func() error { return os.Remove(f.Name()) }
+	file, done = f.Name(), func() error { return errors.Join(f.Close(), os.Remove(f.Name())) }
+	if nameless := fmt.Sprintf("/proc/self/fd/%d", f.Fd()); exists(nameless) && os.Remove(file) == nil {
+		file, done = nameless, f.Close
+	}
 	n, err := io.Copy(f, io.LimitReader(a.in, mostPiped+1))
 	if err == nil && n > mostPiped {
 		err = errors.New("it is longer than 4 GB")
 	}
-	if err = errors.Join(err, f.Close()); err != nil {
+	if err != nil {
 		return "", nil, fmt.Errorf("keeping standard input: %w", errors.Join(err, done()))
 	}
-	return f.Name(), done, nil
+	return file, done, nil
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }
