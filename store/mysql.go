@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"crypto/rand"
 	"database/sql"
 	"encoding/binary"
 	"errors"
@@ -37,6 +36,8 @@ type mysqlEngine struct {
 	once   sync.Once
 	closed chan struct{}
 
+	line  line
+	lanes chan struct{} // one for each group
 	slots chan struct{} // one for each writer
 	mu    sync.Mutex
 	idle  []*session
@@ -178,123 +179,6 @@ const awayPause = 100 * time.Millisecond
 // repeatable tells whether a transaction that ended with err can be run again.
 func repeatable(err error) bool {
 	return errors.Is(err, errConflict) || errors.Is(err, ErrAway) || errors.Is(err, ErrBusy)
-}
-
-// act is one transaction over all its attempts.
-type act struct {
-	key    []byte // written by it: who finds it there was kept
-	unsure bool   // the answer to a commit was lost
-}
-
-// errApplied: an earlier attempt was kept.
-var errApplied = errors.New("the transaction was kept before")
-
-func (e *mysqlEngine) inTx(ctx context.Context, fn func(queries) error) error {
-	a := &act{key: appliedKey(time.Now())}
-	rand.Read(a.key[8:])
-	end := time.Now().Add(busyFor)
-	for attempt := 1; ; attempt++ {
-		err := e.attempt(ctx, a, fn)
-		switch {
-		case errors.Is(err, errApplied):
-			return nil
-		case errors.Is(err, ErrAway):
-			e.dropIdle()
-		}
-		if repeatable(err) && time.Now().Before(end) && backOff(ctx, attempt, 2*awayPause) {
-			continue
-		}
-		switch {
-		case a.unsure:
-			return ErrUnsure
-		case errors.Is(err, errConflict):
-			return ErrBusy
-		}
-		return err
-	}
-}
-
-// attempt runs fn in one transaction. The key is written first: where an
-// earlier attempt was kept, fn must not run again, and where one is being kept
-// at this moment, the key waits for it.
-func (e *mysqlEngine) attempt(ctx context.Context, a *act, fn func(queries) error) error {
-	s, err := e.take(ctx)
-	if err != nil {
-		return err
-	}
-	whole := false // also when fn panics: ending the connection rolls back
-	defer func() { e.give(s, whole) }()
-	if _, err := s.conn.ExecContext(ctx, "BEGIN"); err != nil {
-		return mapMySQL(err)
-	}
-	var broken error // what ended the transaction, whatever fn made of it
-	q := queries{
-		stmt: func(ctx context.Context, query string) (*sql.Stmt, error) {
-			if broken != nil { // the server has ended the transaction: a statement would be kept by itself
-				return nil, broken
-			}
-			return s.stmt(ctx, query)
-		},
-		told: func(err error) error {
-			err = mapMySQL(err)
-			if broken == nil && (repeatable(err) || errors.Is(err, ErrFull)) {
-				broken = err
-			}
-			return err
-		},
-	}
-	err = e.apply(ctx, q, a, fn)
-	if broken != nil {
-		err = broken
-	}
-	if err == nil {
-		err = ctx.Err()
-	}
-	if err != nil {
-		whole = !errors.Is(err, ErrAway) && s.rollback(ctx)
-		return err
-	}
-	// From here on the answer must be the commit's own, so it can't be cancelled.
-	_, err = s.conn.ExecContext(context.WithoutCancel(ctx), "COMMIT")
-	if err = mapMySQL(err); err != nil {
-		a.unsure = errors.Is(err, ErrAway)
-		return err
-	}
-	whole = true
-	return nil
-}
-
-func (e *mysqlEngine) apply(ctx context.Context, q queries, a *act, fn func(queries) error) error {
-	_, err := q.exec(ctx, `INSERT INTO applied (applied_key) VALUES (?)`, a.key)
-	if errors.Is(err, ErrTaken) {
-		return errApplied
-	}
-	if err != nil {
-		return err
-	}
-	a.unsure = false // it was not kept, or the key would be there
-	if err := fn(q); err != nil {
-		return err
-	}
-	return inOnePiece(ctx, q, a.key)
-}
-
-// inOnePiece makes sure, by its key, that a transaction holds all that was
-// done in it. A node of a Galera cluster that gives way to another while it
-// prepares a statement has answered already: it goes back without a word, and
-// what follows would be kept without what came before.
-func inOnePiece(ctx context.Context, q queries, key []byte) error {
-	var n int
-	err := q.get(ctx, []any{&n}, `SELECT COUNT(*) FROM applied WHERE applied_key = ?`, key)
-	if err == nil && n == 0 {
-		err = errConflict
-	}
-	return err
-}
-
-func (s *session) rollback(ctx context.Context) bool {
-	_, err := s.conn.ExecContext(context.WithoutCancel(ctx), "ROLLBACK")
-	return err == nil
 }
 
 // appliedKey is the key of an act at a time, without its random half. Keys of

@@ -37,7 +37,7 @@ func openMySQL(ctx context.Context, o Options) (engine, *Keys, bool, error) {
 	}
 	connector := newNodes(configs)
 	e := &mysqlEngine{
-		url: m, write: sql.OpenDB(connector), slots: make(chan struct{}, mysqlWriters), closed: make(chan struct{}),
+		url: m, write: sql.OpenDB(connector), lanes: make(chan struct{}, mysqlLanes), slots: make(chan struct{}, mysqlWriters), closed: make(chan struct{}),
 		read: &cachedDB{db: sql.OpenDB(connector), stmts: map[string]*sql.Stmt{}},
 	}
 	e.write.SetMaxIdleConns(0) // sessions are kept by the engine

@@ -4,8 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"slices"
-	"sync"
 	"time"
 
 	"github.com/ncruces/go-sqlite3"
@@ -31,18 +29,7 @@ type writer struct {
 	slot  chan struct{}
 	conn  *sql.Conn
 	stmts map[string]*sql.Stmt
-
-	mu      sync.Mutex
-	waiting []*turn
-}
-
-// turn is a transaction that waits for the writer.
-type turn struct {
-	ctx    context.Context
-	fn     func(queries) error
-	err    error
-	panics any
-	done   chan struct{}
+	line  line
 }
 
 func (w *writer) stmt(ctx context.Context, query string) (*sql.Stmt, error) {
@@ -73,55 +60,12 @@ func (w *writer) hold(ctx context.Context, fn func() error) error {
 
 // inTx runs fn in a transaction and returns once that is kept, or is not.
 func (w *writer) inTx(ctx context.Context, fn func(queries) error) error {
-	t := &turn{ctx: ctx, fn: fn, done: make(chan struct{})}
-	w.mu.Lock()
-	w.waiting = append(w.waiting, t)
-	w.mu.Unlock()
-	for {
-		select {
-		case w.slot <- struct{}{}:
-			w.serve()
-			<-w.slot
-		case <-ctx.Done():
-			if w.withdraw(t) {
-				return ctx.Err()
-			}
-			<-t.done // it has begun
-		case <-t.done:
-			if t.panics != nil {
-				panic(t.panics)
-			}
-			return t.err
-		}
-	}
-}
-
-// withdraw takes a turn back that has not begun.
-func (w *writer) withdraw(t *turn) bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	i := slices.Index(w.waiting, t)
-	if i >= 0 {
-		w.waiting = slices.Delete(w.waiting, i, i+1)
-	}
-	return i >= 0
-}
-
-// next takes the transaction that has waited longest; nil when none waits.
-func (w *writer) next() *turn {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if len(w.waiting) == 0 {
-		return nil
-	}
-	t := w.waiting[0]
-	w.waiting = w.waiting[1:]
-	return t
+	return w.line.wait(newTurn(ctx, fn), w.slot, nil, w.serve)
 }
 
 // serve runs those that wait, as a group, or where that broke each by itself.
 func (w *writer) serve() {
-	t := w.next()
+	t := w.line.next()
 	if t == nil {
 		return // another has run ours
 	}
@@ -160,19 +104,11 @@ func (w *writer) group(first *turn) (group []*turn, broken bool) {
 	q := queries{stmt: w.stmt, told: mapSQLite, shared: newShared()}
 	until := time.Now().Add(groupTime)
 	whole := context.WithoutCancel(first.ctx)
-	for t := first; t != nil; t = w.next() {
+	for t := first; t != nil; t = w.line.next() {
 		group = append(group, t)
-		if t.err = t.ctx.Err(); t.err == nil {
-			t.run(q)
-			if (t.err != nil || t.panics != nil) && q.shared.wrote || w.ended() {
-				w.rollback(whole)
-				return group, true
-			}
-			if t.err == nil && t.panics == nil {
-				q.shared.keep()
-			} else {
-				q.shared.drop()
-			}
+		if !t.within(q) || w.ended() {
+			w.rollback(whole)
+			return group, true
 		}
 		if len(group) == maxGroup || time.Now().After(until) {
 			break
@@ -226,14 +162,6 @@ func (w *writer) ended() (yes bool) {
 		return nil
 	})
 	return yes || err != nil
-}
-
-// run calls the transaction's function.
-func (t *turn) run(q queries) {
-	defer func() { t.panics = recover() }()
-	if t.err = t.fn(q); t.err == nil {
-		t.err = t.ctx.Err()
-	}
 }
 
 func (w *writer) begin(ctx context.Context) error {
