@@ -62,7 +62,7 @@ func (s *Service) Erase(ctx context.Context, a Actor, target, reason string) (_ 
 		return Erased{}, err
 	}
 	done.Files = files + more
-	wiped, err := s.store.Wipe(context.WithoutCancel(ctx), wipePatience)
+	wiped, err := s.store.WipeSoon(context.WithoutCancel(ctx), wipePatience)
 	if err != nil { // the person is erased all the same: only the log is not wiped
 		s.log.Error("the write-ahead log can't be wiped and is tried again", "error", err)
 		done.Remnant = "the write-ahead log can't be wiped now (is the disk full?): earlier images of the row, sealed, stay in it until it can"

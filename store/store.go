@@ -50,6 +50,7 @@ type Store struct {
 	engine  engine
 	journal *journal
 	now     func() time.Time
+	wiper   wiper
 	agreed  atomic.Int64 // when the keys were last compared with the store's
 }
 
@@ -68,7 +69,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{raw: e.reader(), NewKeys: created, engine: e, now: time.Now}
+	s := &Store{raw: e.reader(), NewKeys: created, engine: e, wiper: wiper{stop: make(chan struct{})}, now: time.Now}
 	s.raw.keys = keys
 	s.queries = s.raw
 	s.queries.stmt = func(ctx context.Context, query string) (*sql.Stmt, error) {
@@ -127,13 +128,6 @@ func (s *Store) SchemaVersion(ctx context.Context) (int64, error) {
 	return s.engine.schemaVersion(ctx)
 }
 
-// Wipe removes earlier images of erased rows from the embedded store's files.
-// It reports false when a reader held on to them for as long as patience
-// lasts: call it again later. A database server does that by itself.
-func (s *Store) Wipe(ctx context.Context, patience time.Duration) (bool, error) {
-	return s.engine.wipe(ctx, patience)
-}
-
 // Sweep removes what the engine itself needed once and no longer needs.
 func (s *Store) Sweep(ctx context.Context) error { return s.engine.sweep(ctx) }
 
@@ -147,6 +141,7 @@ func (s *Store) Close() error {
 	defer cancel()
 	// Where that fails, the ids are noted when the next ones are given out.
 	_ = s.noteTaken(ctx)
+	s.wiper.close()
 	return s.engine.close()
 }
 

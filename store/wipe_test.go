@@ -115,6 +115,42 @@ func addAct(ctx context.Context, tx *Tx, c *Contact, p Person, sealed map[int64]
 	return tx.InsertEvidence(ctx, e)
 }
 
+// TestWipesAreShared: of erasures in quick succession the first is wiped at
+// once, and the others together, at the latest when the store is closed.
+func TestWipesAreShared(t *testing.T) {
+	storetest.Embedded(t)
+	dir, ctx := t.TempDir(), t.Context()
+	s, other := open(t, dir), open(t, dir) // which keeps the log from being removed
+	logged := func() int64 {
+		t.Helper()
+		info, err := os.Stat(other.engine.(*sqliteEngine).path + "-wal")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return info.Size()
+	}
+	write := func(value string) {
+		t.Helper()
+		if err := s.InTx(ctx, func(tx *Tx) error { return tx.SetSetting(ctx, "wiped", value) }); err != nil {
+			t.Fatal(err)
+		}
+		if wiped, err := s.WipeSoon(ctx, 10*time.Second); err != nil || !wiped {
+			t.Fatalf("wiped: %v, %v", wiped, err)
+		}
+	}
+	if write("once"); logged() != 0 {
+		t.Error("the first was not wiped at once")
+	}
+	write("twice")
+	write("three times")
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if n := logged(); n != 0 {
+		t.Errorf("%d bytes of the log are left after the store was closed", n)
+	}
+}
+
 // TestErasedBytesAreGone: after an erasure and a wipe, no earlier image of the
 // row is in the log or in any page, not even where a page was split.
 func TestErasedBytesAreGone(t *testing.T) {
