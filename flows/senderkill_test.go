@@ -29,7 +29,7 @@ import (
 const crashRelay = "KARTOTEK_TEST_CRASH_RELAY"
 
 // killLease is how long a killed sender's letters stay with it.
-const killLease = 500 * time.Millisecond
+const killLease = 2 * time.Second
 
 // sendingVictim sends until it is killed.
 func sendingVictim(ctx context.Context, dir, relay string) error {

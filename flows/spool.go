@@ -31,7 +31,13 @@ type Spool struct {
 
 	mu      sync.Mutex
 	waiting []*mark
-	claimed map[int64]store.Envelope // of the letters in hand, without their text
+	claimed map[int64]inHand
+}
+
+// inHand is a letter that was claimed, without its text.
+type inHand struct {
+	store.Envelope
+	was store.LetterState
 }
 
 // mark is a verdict on its way into the store.
@@ -45,7 +51,7 @@ type mark struct {
 
 // Spool is the outbox as the mail sender sees it.
 func (s *Service) Spool() *Spool {
-	return &Spool{s: s, turn: make(chan struct{}, 1), claimed: map[int64]store.Envelope{}}
+	return &Spool{s: s, turn: make(chan struct{}, 1), claimed: map[int64]inHand{}}
 }
 
 // Claim leases up to n due letters to owner, and up to spare more that are
@@ -80,7 +86,7 @@ func (sp *Spool) Claim(ctx context.Context, owner string, n, spare int, lease ti
 			ID: l.ID, From: from, To: l.To, Data: l.Data, Attempts: l.Attempts, Created: l.CreatedAt.Time(), Urgent: l.State == store.LetterUrgent,
 		})
 		l.Data = nil
-		sp.claimed[l.ID] = l.Envelope
+		sp.claimed[l.ID] = inHand{l.Envelope, l.State}
 	}
 	return out, nil
 }
@@ -194,7 +200,7 @@ type ending struct {
 
 func (sp *Spool) writeOne(ctx context.Context, tx *store.Tx, l store.Letter, v mta.Verdict, w *written) error {
 	if v.State == mta.Postponed {
-		return tx.PostponeLetter(ctx, l, store.At(v.Retry))
+		return tx.PostponeLetter(ctx, l, sp.was(l.ID), store.At(v.Retry))
 	}
 	e, err := sp.envelope(ctx, tx, l.ID)
 	if err != nil {
@@ -227,12 +233,23 @@ func (sp *Spool) writeOne(ctx context.Context, tx *store.Tx, l store.Letter, v m
 // envelope is that of a letter in hand, kept since it was claimed.
 func (sp *Spool) envelope(ctx context.Context, tx *store.Tx, id int64) (store.Envelope, error) {
 	sp.mu.Lock()
-	e, ok := sp.claimed[id]
+	l, ok := sp.claimed[id]
 	sp.mu.Unlock()
 	if ok {
-		return e, nil
+		return l.Envelope, nil
 	}
 	return tx.Envelope(ctx, id)
+}
+
+// was is what a letter in hand waits as when nobody was asked to take it: an
+// urgent one stays urgent.
+func (sp *Spool) was(id int64) store.LetterState {
+	sp.mu.Lock()
+	defer sp.mu.Unlock()
+	if l := sp.claimed[id]; l.was == store.LetterUrgent || l.was == store.LetterDue {
+		return l.was
+	}
+	return store.LetterDeferred
 }
 
 // maxTalk bounds what is kept of one conversation, in bytes.

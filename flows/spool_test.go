@@ -136,7 +136,7 @@ func TestMarksTogether(t *testing.T) {
 	for i, l := range got {
 		row, err := d.Letter(t.Context(), anna, l.ID)
 		d.must(err)
-		want := []string{"delivered", "refused", "deferred", "deferred"}[i%4]
+		want := []string{"delivered", "refused", "deferred", "due"}[i%4]
 		words, attempts := fmt.Sprint("words on ", l.ID), 1
 		if i%4 == 3 {
 			words, attempts = "", 0 // nobody was asked
@@ -147,6 +147,28 @@ func TestMarksTogether(t *testing.T) {
 	}
 	if len(sp.claimed) != 0 {
 		t.Errorf("%d letters are still remembered", len(sp.claimed))
+	}
+	d.checkOutbox()
+}
+
+// TestPostponedLettersStayUrgent: a letter that somebody waits for goes first
+// when its destination takes some again, and as a first attempt.
+func TestPostponedLettersStayUrgent(t *testing.T) {
+	d := newDesk(t)
+	d.letters(1, store.LetterUrgent)
+	d.pass(time.Second)
+	for range 2 {
+		sp := d.Spool()
+		got, err := sp.Claim(t.Context(), "me", 10, 0, time.Minute)
+		d.must(err)
+		if len(got) != 1 || !got[0].Urgent || got[0].Attempts != 1 {
+			t.Fatalf("claimed %+v", got)
+		}
+		d.must(sp.Mark(t.Context(), "me", got[0].ID, mta.Verdict{State: mta.Postponed, At: d.time, Retry: d.time.Add(time.Minute)}))
+		if early, err := sp.Claim(t.Context(), "me", 10, 0, time.Minute); len(early) != 0 || err != nil {
+			t.Fatalf("claimed %d before its time, %v", len(early), err)
+		}
+		d.pass(time.Minute)
 	}
 	d.checkOutbox()
 }

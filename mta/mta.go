@@ -50,7 +50,7 @@ const (
 	Deferred State = "deferred"
 	// Refused: never (5xx, an impossible address, or given up).
 	Refused State = "refused"
-	// Postponed: the destination has as much from us as it takes; nobody was asked, so it is no attempt.
+	// Postponed: the destination has as much from us as it takes, or we have broken it off; nobody has answered, so it is no attempt.
 	Postponed State = "postponed"
 )
 

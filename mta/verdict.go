@@ -35,6 +35,9 @@ func failed(err error, to string) Verdict {
 	if !errors.As(err, &f) {
 		return v
 	}
+	if errors.Is(err, context.Canceled) && f.phase != phaseDot {
+		v.State, v.Retry = Postponed, time.Now() // we have broken it off: another sender may go on at once
+	}
 	switch f.phase {
 	case phaseDial:
 		v.Enhanced = "4.4.1"

@@ -157,13 +157,13 @@ func (q queries) Leased(ctx context.Context, ids []int64) (map[int64]Letter, err
 	return out, err
 }
 
-// PostponeLetter gives a leased letter back that nobody was asked to take: the
-// attempt doesn't count.
-func (tx *Tx) PostponeLetter(ctx context.Context, l Letter, due Micros) error {
+// PostponeLetter gives a leased letter back that nobody was asked to take, as
+// one that waits in a state: the attempt doesn't count.
+func (tx *Tx) PostponeLetter(ctx context.Context, l Letter, state LetterState, due Micros) error {
 	tx.add(LetterSending.counter(), -1)
-	tx.add(LetterDeferred.counter(), 1)
+	tx.add(state.counter(), 1)
 	return tx.one(ctx, `UPDATE outbox SET state = ?, due_at = ?, attempts = attempts - 1, owner = '' WHERE letter_id = ? AND owner = ? AND state = ?`,
-		LetterDeferred, due, l.ID, l.Owner, LetterSending)
+		state, due, l.ID, l.Owner, LetterSending)
 }
 
 // DeferLetter makes a leased letter due again at another time.
