@@ -12,9 +12,14 @@ import (
 	"kartotek/flows"
 )
 
-// pollEvery is how often the counters, and the screens that want it, look for
-// what other consoles and the web pages have changed.
-const pollEvery = 3 * time.Second
+// How often the counters, and the screens that want it, look for what other
+// consoles and the web pages have changed: seldom where nobody has done anything
+// for a while, because a team leaves many consoles open.
+const (
+	pollEvery = 3 * time.Second
+	pollRest  = 15 * time.Second
+	restsFrom = time.Minute
+)
 
 // shell is what all screens share: the way to the desk, the theme, the status
 // line, the overlays, and what the frame shows.
@@ -45,11 +50,12 @@ type shell struct {
 
 	rested string // what the tab line had no room for: the status line tells it when it rests
 
-	w, h  int
-	rest  time.Duration // before the preview follows a cursor that moves fast
-	now   func() time.Time
-	zone  *time.Location
-	after func(time.Duration, tea.Msg) tea.Cmd // a message later on
+	w, h    int
+	touched time.Time     // when a key was pressed last
+	rest    time.Duration // before the preview follows a cursor that moves fast
+	now     func() time.Time
+	zone    *time.Location
+	after   func(time.Duration, tea.Msg) tea.Cmd // a message later on
 }
 
 // The messages that the shell sends to itself.
@@ -77,6 +83,7 @@ func newShell(ctx context.Context, o Options) *shell {
 			}
 		}
 	}
+	sh.touched = sh.now()
 	sh.theme = newTheme(sh.dark, sh.profile)
 	for _, r := range registry {
 		if (r.when == nil || r.when(o)) && o.Desk.Why(o.Actor, r.act, flows.Card{}) == "" {
@@ -129,7 +136,11 @@ func (sh *shell) fetchLists() tea.Cmd {
 
 // poll looks for news, unless the store is lost: then only the line retries.
 func (sh *shell) poll() tea.Cmd {
-	again := sh.after(pollEvery, pollMsg{})
+	pause := pollEvery
+	if sh.now().Sub(sh.touched) > restsFrom {
+		pause = pollRest
+	}
+	again := sh.after(pause, pollMsg{})
 	if sh.line.lost {
 		return again
 	}
