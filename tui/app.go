@@ -74,6 +74,8 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		return m, sh.line.retry(sh, msg)
 	case hideMsg:
 		sh.close(msg.p)
+	case slowMsg:
+		sh.late(msg)
 	case fadeMsg:
 		sh.notes.fade(msg.n)
 	case slipMsg:

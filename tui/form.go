@@ -307,7 +307,10 @@ func (f *form) drawField(i, label, w, y int) string {
 // foot is the row of buttons, or what to press where there are none.
 func (f *form) foot(w, y int) string {
 	t := f.sh.theme
-	if f.busy {
+	switch {
+	case f.busy && (f.sh.line.lost || f.sh.line.slow):
+		return t.warn.Render("◔ ") + t.dim.Render(fit("The store does not answer yet. esc leaves; the status line tells the end.", w-2))
+	case f.busy:
 		return t.dim.Render("One moment …")
 	}
 	leave := func() tea.Cmd { f.sh.close(f); return nil }

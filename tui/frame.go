@@ -130,8 +130,11 @@ func (sh *shell) identity(room int) string {
 	}
 	link, linkStyle := sh.line.draw(t)
 	short := "●"
-	if sh.line.lost {
+	switch {
+	case sh.line.lost:
 		short = "✗ lost"
+	case sh.line.slow:
+		short = "◔ slow"
 	}
 	sh.rested = ""
 	for i, o := range [][]string{ // the last of each is the connection

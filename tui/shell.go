@@ -21,6 +21,10 @@ const (
 	restsFrom = time.Minute
 )
 
+// slowAfter is how long a question for the counters may wait before the frame
+// says so.
+const slowAfter = 1500 * time.Millisecond
+
 // shell is what all screens share: the way to the desk, the theme, the status
 // line, the overlays, and what the frame shows.
 type shell struct {
@@ -63,6 +67,7 @@ type (
 	pollMsg  struct{}
 	retryMsg struct{ n int }
 	fadeMsg  struct{ n int }
+	slowMsg  struct{ seq uint64 }
 	tickMsg  struct{ w *work }
 )
 
@@ -107,13 +112,22 @@ func (sh *shell) actSlot(name string) string {
 // ping asks for the counters: they fill the frame, and the answer tells how
 // the connection is.
 func (sh *shell) ping() tea.Cmd {
-	return read(sh, sh.own, "counts", func(ctx context.Context) (flows.Counts, error) { return sh.Desk.Counts(ctx, sh.Actor) }, func(c flows.Counts, err error) tea.Cmd {
+	ask := read(sh, sh.own, "counts", func(ctx context.Context) (flows.Counts, error) { return sh.Desk.Counts(ctx, sh.Actor) }, func(c flows.Counts, err error) tea.Cmd {
 		if err != nil {
 			return nil
 		}
 		sh.counts, sh.counted = c, true
 		return nil
 	})
+	return tea.Batch(ask, sh.after(slowAfter, slowMsg{sh.own.seq["counts"]}))
+}
+
+// late notes that the store lets a question for the counters wait. It may
+// answer yet: until the question's time is over nothing is lost.
+func (sh *shell) late(m slowMsg) {
+	if sh.own.busy("counts") && sh.own.seq["counts"] == m.seq && !sh.line.lost {
+		sh.line.slow = true
+	}
 }
 
 // contacts is how many contacts can be browsed: tombstones can't.
