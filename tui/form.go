@@ -225,7 +225,9 @@ func (f *form) draw(w, h int) drawn {
 			lines = append(lines, t.bad.Render(mark+l))
 		}
 	}
-	lines = append(lines, "")
+	if lines[len(lines)-1] != "" {
+		lines = append(lines, "")
+	}
 	lines = append(lines, f.foot(inner, boxTop+len(lines)))
 	d := boxed(t, edge, f.title, lines, inner, w, h)
 	d.cursor, d.spots = cursor, f.spots
@@ -309,7 +311,7 @@ func (f *form) foot(w, y int) string {
 	t := f.sh.theme
 	switch {
 	case f.busy && (f.sh.line.lost || f.sh.line.slow):
-		return t.warn.Render("◔ ") + t.dim.Render(fit("The store does not answer yet. esc leaves; the status line tells the end.", w-2))
+		return t.warn.Render("◔ ") + t.dim.Render(fit("The store does not answer yet. esc leaves; ! tells how it ended.", w-2))
 	case f.busy:
 		return t.dim.Render("One moment …")
 	}

@@ -161,6 +161,10 @@ func (sh *shell) identity(room int) string {
 // role is who is signed in as what.
 func (sh *shell) role() string { return clean(sh.Actor.Name) + ", " + string(sh.Actor.Role) }
 
+// roomForWork is what a line on work under way takes: its name, a bar, the
+// rate and the time left.
+const roomForWork = 72
+
 // statusLine holds the message on show, or the work under way, and at its end
 // where one is in the screen.
 func (sh *shell) statusLine() string {
@@ -177,6 +181,9 @@ func (sh *shell) statusLine() string {
 		symbol, style := last.mood.draw(t)
 		left = style.Render(symbol) + t.text.Render(fit(last.text, room-2))
 	case sh.work != nil:
+		if room < roomForWork {
+			place, room = "", sh.w-2
+		}
 		left = sh.work.draw(sh, room)
 	case sh.line.lost:
 		left = t.bad.Render("✗ ") + t.dim.Render(fit("the store does not answer; trying again "+ago(sh.line.until, sh.now())+" (^r: now)", room-2))

@@ -116,6 +116,7 @@ func screens() []shown {
 		{"import", empty, []string{"i"}},
 		{"imported", empty, []string{"i", "people.csv", "tab", "News", "tab", "right", "tab", "right", "tab", "enter"}},
 		{"importing", full, []string{hold, "i", "people.csv", "tab", "News", "tab", "tab", "tab", "enter"}},
+		{"importing-overview", full, []string{"5", "1", hold, "i", "people.csv", "tab", "News", "tab", "tab", "tab", "enter", "5"}},
 		{"quit", full, []string{hold, "i", "people.csv", "tab", "News", "tab", "tab", "tab", "enter", "q"}},
 		{"outbox-full", full, []string{"2", "down", "down"}},
 		{"outbox-empty", empty, []string{"2"}},
