@@ -26,8 +26,8 @@ func TestUndoOfSeveral(t *testing.T) {
 
 // TestUndoOfSome: a sign-up that was called off says so, alone and among others.
 func TestUndoOfSome(t *testing.T) {
-	c := start(t, few(), 120, 30).keys("down", "down", "down", "u").wants("called off for good").keys("tab", "right", "enter").lacks("U undo").keys("U").wants("a sign-up that waited for its click stays called off")
-	c = start(t, few(), 120, 30).keys("    ", "u", "right", "enter", "esc").wants("U undoes 2 of them within 10 seconds").keys("U").wants("2 contacts are back as before")
+	start(t, few(), 120, 30).keys("down", "down", "down", "u").wants("called off for good").keys("tab", "right", "enter").lacks("U undo").keys("U").wants("a sign-up that waited for its click stays called off")
+	start(t, few(), 120, 30).keys("    ", "u", "right", "enter", "esc").wants("U undoes 2 of them within 10 seconds").keys("U").wants("2 contacts are back as before")
 }
 
 // TestUndoIsOver: after ten seconds, after an erasure in its place, and where
