@@ -265,7 +265,7 @@ func (sh *shell) askResubscribe(c flows.Card) tea.Cmd {
 			if !f.end(err) {
 				return sh.failUnder(f, "resubscribe", err)
 			}
-			return tea.Batch(sh.renew(c.SubscriberID), sh.say(done, "the mail is out, and waits for the person's click until "+w.Until.In(sh.zone).Format("2 Jan 2006")))
+			return tea.Batch(sh.renew(c.SubscriberID), sh.say(done, "the confirmation mail is out; it waits for the person's click until "+w.Until.In(sh.zone).Format("2 Jan")))
 		}))
 	}
 	return sh.openForm(f)

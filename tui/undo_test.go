@@ -9,12 +9,12 @@ import (
 // TestUndo: the key is there as long as it does something, for one and for
 // several, on every screen.
 func TestUndo(t *testing.T) {
-	c := start(t, few(), 120, 30).lacks("U undo unsubscribe").keys("U").wants("U undo unsubscribe: an unsubscribing can be taken back within 10 seconds")
+	c := start(t, few(), 120, 30).lacks("U undo unsubscribe").keys("U").wants("U undo unsubscribe: within 10 seconds of it only")
 	c.didNothing()
 	c.keys("u", "tab", "right", "enter").wants("U undo unsubscribe", "U undoes it within 10 seconds", "○ unsubscribed")
 	c.keys("2").wants("U undo unsubscribe").keys("U").wants("SubscriberID 1040 is back as before").lacks("U undo unsubscribe")
 	c.hasDone("undo 1040")
-	c.keys("U").wants("erasing never can")
+	c.keys("U").wants("an erasing never")
 }
 
 func TestUndoOfSeveral(t *testing.T) {
@@ -36,7 +36,7 @@ func TestUndoIsOver(t *testing.T) {
 	c := start(t, few(), 120, 30).keys("u", "tab", "right", "enter").wants("U undo unsubscribe")
 	c.m.sh.now = func() time.Time { return today.Add(10 * time.Second) }
 	c.lacks("U undo unsubscribe")
-	c.keys("U").wants("erasing never can")
+	c.keys("U").wants("an erasing never")
 
 	c = start(t, few(), 120, 30).keys("down", "d", "asked", "tab", "right", "enter").lacks("U undo unsubscribe")
 	if len(c.desk.did) != 1 || !strings.HasPrefix(c.desk.did[0], "erase") {
