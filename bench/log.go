@@ -6,8 +6,13 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"sync/atomic"
+	"syscall"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
+	"kartotek/flows"
 	"kartotek/store"
 	"kartotek/store/ledger"
 )
@@ -151,51 +156,100 @@ func (a *bareAct) do(ctx context.Context, n int64, logged bool) error {
 	return err
 }
 
-// verifyLarge signs and walks through the log of the large store.
+// logLeaves is how long the log is that is walked through, unless the large
+// store is asked for smaller.
+const logLeaves = 1_000_000
+
+// verifyLarge walks through a long log: three of five entries came by imports,
+// the others by acts of one at a time, with a batch each.
 func (b *bench) verifyLarge(ctx context.Context) error {
-	large, err := b.large(ctx)
+	want := min(int64(b.n), logLeaves)
+	p, err := b.fresh(ctx, "long")
 	if err != nil {
 		return err
 	}
-	s, desk, err := openStore(ctx, large)
+	b.tell("making a log of %d entries", want)
+	s, desk, err := b.longLog(ctx, p, want)
 	if err != nil {
 		return err
 	}
 	defer s.Close()
 	b.tell("signing the log")
-	head, err := s.LogHead(ctx)
-	if err != nil {
-		return err
-	}
 	start := time.Now()
 	if err := desk.Seal(ctx); err != nil {
 		return err
 	}
-	took, before := time.Since(start), head.Size
-	if head, err = s.LogHead(ctx); err != nil {
+	took := time.Since(start)
+	head, err := s.LogHead(ctx)
+	if err != nil {
 		return err
 	}
-	if n := head.Size - before; n > 10_000 {
-		b.add(row{what: "ordering and signing the log", ours: fmt.Sprintf("%.0f entries/s", float64(n)/took.Seconds())})
-	}
+	b.add(row{what: "ordering and signing the log", ours: fmt.Sprintf("%.0f entries/s", float64(head.Size)/took.Seconds())})
 	b.tell("verifying the log")
-	start = time.Now()
+	start, used := time.Now(), usedCPU()
 	v, err := desk.VerifyAudit(ctx, staff, nil)
 	if err != nil {
 		return err
 	}
-	took = time.Since(start)
-	if v.Entries == 0 {
-		return errors.New("the log is empty")
+	took, used = time.Since(start), usedCPU()-used
+	if v.Entries < want || !v.Whole() {
+		return fmt.Errorf("the log of %d entries is not whole: %+v", v.Entries, v.First)
 	}
-	million := time.Duration(float64(took) * 1e6 / float64(v.Entries))
-	b.add(row{what: fmt.Sprintf("verifying a log of %d entries with its rows", v.Entries), ours: short(took)})
-	r := row{what: "  a million of them", ours: short(million)}
-	if v.Entries >= 500_000 { // of fewer, the start outweighs them
-		r.target, r.verdict = "< 30 s", verdict(million < 30*time.Second)
+	r := row{what: fmt.Sprintf("verifying a log of %d entries with its rows (CPU time in brackets)", v.Entries), ours: short(took) + " (" + short(used) + ")"}
+	if want == logLeaves {
+		r.target, r.verdict = "< 10 s", verdict(took < 10*time.Second)
 	}
 	b.add(r)
-	return b.leafSize(ctx, large, v.Entries)
+	return b.leafSize(ctx, p, v.Entries)
+}
+
+// longLog makes a store whose log has so many entries or a few more, all by
+// the store's own ways to append them.
+func (b *bench) longLog(ctx context.Context, p place, want int64) (*store.Store, *flows.Service, error) {
+	contacts := int(want * 3 / 10) // two entries each
+	if err := b.importInto(ctx, p, contacts); err != nil {
+		return nil, nil, err
+	}
+	s, desk, err := openStore(ctx, p)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := desk.Seal(ctx); err != nil {
+		return nil, nil, errors.Join(err, s.Close())
+	}
+	head, err := s.LogHead(ctx)
+	if err != nil {
+		return nil, nil, errors.Join(err, s.Close())
+	}
+	var g errgroup.Group
+	var next atomic.Int64
+	for range loggingAtOnce {
+		g.Go(func() error {
+			for n := next.Add(2); n <= want-head.Size+1; n = next.Add(2) {
+				r := store.AuditRow{At: store.At(time.Now()), Actor: staff.Name, Role: string(staff.Role), Door: staff.From, Act: "open", SubscriberID: n%int64(contacts) + 1}
+				if err := s.InTx(ctx, func(tx *store.Tx) error { return errors.Join(tx.AddAudit(ctx, r), tx.AddAudit(ctx, r)) }); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return nil, nil, errors.Join(err, s.Close())
+	}
+	return s, desk, nil
+}
+
+// loggingAtOnce is how many acts are done at once to make a log.
+const loggingAtOnce = 48
+
+// usedCPU is the time that this process has computed.
+func usedCPU() time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 // leafSize tells how many bytes an entry takes in all tables of the log.

@@ -1,21 +1,18 @@
 package flows
 
 import (
-	"bytes"
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"hash/maphash"
 	"slices"
+	"sync"
 	"time"
 
-	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
 
 	"kartotek/store"
-	"kartotek/store/ledger"
 )
 
 // Verification is what a walk through the whole log found.
@@ -74,12 +71,12 @@ func (s *Service) walkLog(ctx context.Context, progress func(ImportProgress)) (*
 	if progress == nil {
 		progress = func(ImportProgress) {}
 	}
-	v := &verifier{s: s.store, seed: maphash.MakeSeed(), progress: progress, first: map[int64]span{}, batches: map[int64][]*Problem{}, missing: map[int64]*absent{}}
+	v := &verifier{s: s.store, seed: maphash.MakeSeed(), progress: progress, first: map[int64]span{}, batches: map[int64][]*Problem{}, names: map[int64]rowPrint{}, missing: map[int64]*absent{}, dropped: map[int64]int64{}}
 	v.res.At = s.now().UTC().Truncate(time.Second)
 	if err := v.readCheckpoints(ctx, s.keptCheckpoints); err != nil {
 		return v, err
 	}
-	for _, step := range []func(context.Context) error{v.walk, v.walkEvidence, v.walkAudit, v.unseen, v.strangers} {
+	for _, step := range []func(context.Context) error{v.walk, v.walkRows, v.unseen, v.strangers} {
 		if err := step(ctx); err != nil {
 			return v, err
 		}
@@ -177,10 +174,12 @@ type verifier struct {
 	audits  bits           // which entries are of audit rows
 	seen    bits           // which have a row
 	batches map[int64][]*Problem
+	names   map[int64]rowPrint // of batches with problems
 	missing map[int64]*absent
-	dropped int64
-	good    int64 // the tree is as it was signed up to here
-	broken  bool  // entries are missing: the tree can't be rebuilt from here on
+	dropped map[int64]int64 // by card, what the audit says went by an erasure
+	mu      sync.Mutex      // held while rows are matched
+	good    int64           // the tree is as it was signed up to here
+	broken  bool            // entries are missing: the tree can't be rebuilt from here on
 
 	headFits bool         // the kept head is that of the tree
 	agreed   []signedTree // checkpoints that fit the tree
@@ -213,239 +212,18 @@ func (v *verifier) inBatch(batch, entry int64, what string) {
 	v.batches[batch] = append(v.batches[batch], p)
 }
 
-// name gives the problems of a batch the name of a row in it.
-func (v *verifier) name(batch int64, row string) {
-	for _, p := range v.batches[batch] {
-		p.Row = row
+// name notes a row of a batch, which the batch's problems are named after: an
+// act rather than a row of the audit, and the lowest.
+func (v *verifier) name(batch int64, row rowPrint) {
+	if _, bad := v.batches[batch]; !bad {
+		return
 	}
-	delete(v.batches, batch)
+	if now, ok := v.names[batch]; !ok || row.before(now) {
+		v.names[batch] = row
+	}
 }
 
 func (v *verifier) step(n int64) {
 	v.done += n
 	v.progress(ImportProgress{Done: v.done, Total: max(2*v.size, v.done), Read: v.done})
-}
-
-// readCheckpoints reads all there are. Those in the file come first: of two
-// that say the same the file's is named.
-func (v *verifier) readCheckpoints(ctx context.Context, kept func() ([]string, int, error)) error {
-	key, err := ledger.Verifier(v.s.Keys().Log().Public())
-	if err != nil {
-		return err
-	}
-	notes, cut, err := kept()
-	if err != nil {
-		return err
-	}
-	v.res.InFile, v.res.CutOff = len(notes), cut
-	v.take(key, notes, nil)
-	for after := int64(-1); ; {
-		sizes, notes, err := v.s.Checkpoints(ctx, after, 1000)
-		if err != nil {
-			return err
-		}
-		if len(notes) == 0 {
-			break
-		}
-		v.res.InStore += len(notes)
-		v.take(key, notes, sizes)
-		after = sizes[len(sizes)-1]
-	}
-	slices.SortStableFunc(v.trees, func(a, b signedTree) int { return cmp.Compare(a.size, b.size) })
-	return nil
-}
-
-// take checks the signatures of checkpoints: of the file, or with sizes given
-// of the database.
-func (v *verifier) take(key note.Verifier, notes []string, sizes []int64) {
-	where := signedTree{inFile: sizes == nil}.where()
-	for i, text := range notes {
-		c, err := ledger.OpenCheckpoint(text, key)
-		switch {
-		case err != nil && sizes != nil:
-			v.problem(sizes[i], fmt.Sprintf("checkpoint %d in %s", sizes[i], where), "it was changed or inserted: its signature is not the log's")
-		case err != nil:
-			v.problem(0, fmt.Sprintf("checkpoint number %d in %s", i+1, where), "it was changed or inserted: its signature is not the log's")
-		case sizes != nil && sizes[i] != c.Size:
-			v.problem(sizes[i], fmt.Sprintf("checkpoint %d in %s", sizes[i], where), "it was changed: it is signed for %d entries", c.Size)
-		default:
-			v.trees = append(v.trees, signedTree{c.Size, c.Root, c.At, sizes == nil})
-		}
-	}
-}
-
-// walk rebuilds the tree from what was appended.
-func (v *verifier) walk(ctx context.Context) error {
-	head, err := v.s.LogHead(ctx)
-	if err != nil {
-		return err
-	}
-	v.size = head.Size
-	tiles := &tileCheck{v: v, ctx: ctx, hashes: map[int][]tlog.Hash{}}
-	var tree ledger.Frontier
-	v.compare(&tree)                  // of nothing
-	next, last := int64(0), int64(-1) // last is where the last batch began
-	for next < v.size {
-		places, err := v.s.PlacedFrom(ctx, next, 500)
-		if err != nil {
-			return err
-		}
-		if len(places) == 0 || places[len(places)-1].First <= last {
-			break
-		}
-		for _, p := range places {
-			if p.First <= last { // read before
-				continue
-			}
-			last = p.First
-			if err := v.walkBatch(ctx, &tree, p, next, tiles); err != nil {
-				return err
-			}
-			next = max(next, p.First+p.N)
-			if err := tiles.err; err != nil {
-				return err
-			}
-			v.step(p.N)
-		}
-	}
-	if next < v.size {
-		v.problem(next, fmt.Sprintf("entry %d of the log", next), "the entries from %d to %d are missing: they were removed", next, v.size-1)
-		v.broken = true
-	}
-	v.headFits = head.Whole && bytes.Equal(head.Bytes(), tree.Bytes())
-	if !v.broken && !v.headFits {
-		v.problem(next, "the log's head", "it was changed: it is not the tree that the entries make")
-	}
-	v.cutTail(next)
-	return tiles.end()
-}
-
-// walkBatch adds a batch to the tree.
-func (v *verifier) walkBatch(ctx context.Context, tree *ledger.Frontier, p store.PlacedRow, next int64, tiles *tileCheck) error {
-	if !p.Whole {
-		v.inBatch(p.Batch, p.First, "its place in the log was changed or inserted")
-	}
-	switch {
-	case p.First > next:
-		v.problem(next, fmt.Sprintf("entry %d of the log", next), "the entries from %d to %d are missing: they were removed", next, p.First-1)
-		v.broken = true
-	case p.First < next:
-		v.inBatch(p.Batch, p.First, "it stands where other entries stand: it was inserted or moved")
-		v.broken = true
-	}
-	b, err := v.s.Batch(ctx, p.Batch)
-	if errors.Is(err, ErrNotFound) {
-		v.inBatch(p.Batch, p.First, "its entries are missing: they were removed")
-		v.broken = true
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	leaves, err := ledger.Leaves(b.Leaves)
-	if err != nil || int64(len(leaves)) != p.N {
-		v.inBatch(p.Batch, p.First, "its entries were changed")
-		v.broken = true
-		return nil
-	}
-	if !b.Whole {
-		v.inBatch(p.Batch, p.First, "its entries were changed or inserted")
-	}
-	v.first[p.Batch] = span{p.First, p.N}
-	for int64(len(v.prints)) < p.First+p.N {
-		v.prints = append(v.prints, 0)
-	}
-	for i, leaf := range leaves {
-		at := p.First + int64(i)
-		switch leaf[0] {
-		case ledger.KindAudit:
-			v.audits.set(at)
-			v.prints[at] = maphash.Bytes(v.seed, leaf)
-		case ledger.KindSetback: // it has no row of its own
-			v.seen.set(at)
-			if err := v.tellSetback(ctx, leaf, at, p.Whole && b.Whole); err != nil {
-				return err
-			}
-		default:
-			v.prints[at] = maphash.Bytes(v.seed, ledger.SealedOf(leaf))
-		}
-		if !v.broken {
-			tree.Add(ledger.Hash(leaf), tiles.add)
-			v.compare(tree)
-		}
-	}
-	return nil
-}
-
-// compare compares the tree with the checkpoints of its size.
-func (v *verifier) compare(tree *ledger.Frontier) {
-	for ; len(v.trees) > 0 && v.trees[0].size <= tree.Size; v.trees = v.trees[1:] {
-		switch t := v.trees[0]; {
-		case t.size < tree.Size:
-		case t.root != tree.Root():
-			v.strays = append(v.strays, stray{t, v.good, -1})
-		default:
-			v.good = tree.Size
-			v.agreed = append(v.agreed, t)
-		}
-	}
-}
-
-// cutTail takes the checkpoints of a larger log than there is.
-func (v *verifier) cutTail(size int64) {
-	if v.broken {
-		return
-	}
-	for _, t := range v.trees {
-		if t.size > size && t.size > v.size {
-			v.strays = append(v.strays, stray{t, v.good, size})
-		}
-	}
-}
-
-// tileCheck compares the kept hashes of subtrees with those that are computed.
-type tileCheck struct {
-	v      *verifier
-	ctx    context.Context
-	hashes map[int][]tlog.Hash // by level, of the row that is being filled
-	err    error
-}
-
-func (t *tileCheck) add(level int, n int64, h tlog.Hash) {
-	if level == 0 || level%ledger.TileHeight != 0 || t.err != nil {
-		return
-	}
-	level /= ledger.TileHeight
-	if t.hashes[level] = append(t.hashes[level], h); (n+1)%tileWidth == 0 {
-		t.check(level, n/tileWidth)
-	}
-}
-
-func (t *tileCheck) check(level int, number int64) {
-	all := t.hashes[level]
-	t.hashes[level] = nil
-	kept, err := t.v.s.Subtrees(t.ctx, level, number)
-	if err != nil && !errors.Is(err, ErrNotFound) {
-		t.err = err
-		return
-	}
-	for i, h := range all {
-		at := i * tlog.HashSize
-		if len(kept) < at+tlog.HashSize || !bytes.Equal(kept[at:at+tlog.HashSize], h[:]) {
-			wide := int64(1) << (ledger.TileHeight * level)
-			from := (number*tileWidth + int64(i)) * wide
-			t.v.problem(from, fmt.Sprintf("entry %d of the log", from), "the hash that the tree keeps of the entries from %d to %d is another: it or they were changed", from, from+wide-1)
-			return
-		}
-	}
-}
-
-// end checks the rows that are not full yet.
-func (t *tileCheck) end() error {
-	for level, all := range t.hashes {
-		if len(all) > 0 {
-			t.check(level, t.v.size>>(ledger.TileHeight*level)/tileWidth)
-		}
-	}
-	return t.err
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -151,6 +152,7 @@ func TestTampering(t *testing.T) {
 		{"the entries of a batch", "act ", []string{fmt.Sprintf("UPDATE batches SET leaves = (SELECT leaves FROM kept_batches WHERE batch_id = %d) WHERE batch_id = %d", batch-1, batch)}},
 		{"removing a batch", "act ", []string{fmt.Sprint("DELETE FROM batches WHERE batch_id = ", batch)}},
 		{"removing a batch's place", "act ", []string{fmt.Sprint("DELETE FROM placed WHERE batch_id = ", batch)}},
+		{"moving a batch's place far away", "entry ", []string{fmt.Sprintf("UPDATE placed SET first_leaf = 1152921504606846976 WHERE batch_id = %d", batch)}},
 		{"inserting a batch's place", "batch 99999", []string{fmt.Sprintf("INSERT INTO placed SELECT %d, 99999, 1, mac FROM kept_placed WHERE batch_id = %d", first+1, batch)}},
 		{"swapping the places of two batches", "a", []string{
 			fmt.Sprintf("UPDATE placed SET batch_id = -1 WHERE batch_id = %d", batch), fmt.Sprintf("UPDATE placed SET batch_id = %d WHERE batch_id = %d", batch, batch-1), fmt.Sprintf("UPDATE placed SET batch_id = %d WHERE batch_id = -1", batch-1),
@@ -284,6 +286,30 @@ func TestForeignBatchIsNotSigned(t *testing.T) {
 	if v := d.verified(); v.Whole() || v.First.Row != "audit row 99999" {
 		t.Errorf("found %+v", v.First)
 	}
+}
+
+// TestVerifyWhileOthersWork: what is appended and signed during the walk is no problem.
+func TestVerifyWhileOthersWork(t *testing.T) {
+	d := newLogged(t)
+	ctx, stop := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for i := 0; ctx.Err() == nil; i++ {
+			_, err := d.AddList(t.Context(), anna, fmt.Sprint("List ", i))
+			if err = errors.Join(err, d.Seal(t.Context())); err != nil {
+				t.Error(err)
+				return
+			}
+		}
+	})
+	for range 30 {
+		if v, err := d.verifyLog(t.Context(), nil); err != nil || !v.Whole() {
+			t.Errorf("%+v, %+v, %v", v, v.First, err)
+			break
+		}
+	}
+	stop()
+	wg.Wait()
 }
 
 // TestVerifyAudit goes through the door: it tells the next who looks, and writes a row.

@@ -114,6 +114,25 @@ func (q queries) PlacedFrom(ctx context.Context, leaf int64, limit int) ([]Place
 	return out, err
 }
 
+// LogFrom reads up to limit batches with their places, in their order, from
+// the one that holds a leaf on. A batch that isn't there is nil.
+func (q queries) LogFrom(ctx context.Context, leaf int64, limit int, fn func(PlacedRow, *Batch) error) error {
+	return q.each(ctx, func(rows *sql.Rows) error {
+		var p PlacedRow
+		var leaves []byte
+		var placeMAC, batchMAC sql.RawBytes
+		if err := rows.Scan(&p.First, &p.Batch, &p.N, &placeMAC, &leaves, &batchMAC); err != nil {
+			return err
+		}
+		p.Whole = string(placeMAC) == string(q.placeMAC(p))
+		if leaves == nil {
+			return fn(p, nil)
+		}
+		return fn(p, &Batch{p.Batch, p.First, leaves, string(batchMAC) == string(q.keys.log.MAC(macBatch, leaves, p.Batch))})
+	}, `SELECT p.first_leaf, p.batch_id, p.n, p.mac, b.leaves, b.mac FROM placed p LEFT JOIN batches b ON b.batch_id = p.batch_id
+ WHERE p.first_leaf >= COALESCE((SELECT MAX(first_leaf) FROM placed WHERE first_leaf <= ?), 0) ORDER BY p.first_leaf LIMIT ?`, leaf, limit)
+}
+
 func (q queries) placeMAC(p PlacedRow) []byte {
 	return q.keys.log.MAC(macPlaced, nil, p.First, p.Batch, p.N)
 }
@@ -273,6 +292,12 @@ func (q queries) ActsFrom(ctx context.Context, after int64, limit int) ([]CardAc
 		return err
 	}, `SELECT subscriber_id, acts FROM contacts WHERE subscriber_id > ? ORDER BY subscriber_id LIMIT ?`, after, limit)
 	return out, err
+}
+
+// LastContact is the largest SubscriberID of a card; 0 when there is none.
+func (q queries) LastContact(ctx context.Context) (id int64, err error) {
+	err = q.get(ctx, []any{&id}, `SELECT COALESCE(MAX(subscriber_id), 0) FROM contacts`)
+	return id, err
 }
 
 // EachEvidence reads the sealed acts of the cards from after to last, in
