@@ -76,7 +76,7 @@ func (a *app) remote(desk *flows.Service) func(context.Context, flows.Actor, []s
 		root := sub.root()
 		root.SilenceErrors, root.SilenceUsage = true, true
 		root.CompletionOptions.DisableDefaultCmd = true
-		root.SetArgs(args)
+		root.SetArgs(append([]string{}, args...)) // nil would stand for this process's own
 		root.SetIn(s.In)
 		root.SetOut(s.Out)
 		root.SetErr(s.Err)
