@@ -177,13 +177,13 @@ func (tx *Tx) AdvanceActivity(ctx context.Context, fileKey []byte, started Micro
 		if from != 0 {
 			return false, nil
 		}
-		err = tx.fresh(ctx, `INSERT INTO imports (file_key, started_at, line) VALUES (?, ?, ?)`, fileKey, started, to)
+		err = tx.fresh(ctx, `INSERT INTO imports (file_key, started_at, line) VALUES (?, ?, ?)`, tx.keyOfImport(fileKey), started, to)
 		return err == nil, err
 	case err != nil:
 		return false, err
 	case line != from:
 		return false, nil
 	}
-	n, err := tx.exec(ctx, `UPDATE imports SET started_at = ?, line = ? WHERE file_key = ? AND line = ?`, started, to, fileKey, from)
+	n, err := tx.exec(ctx, `UPDATE imports SET started_at = ?, line = ? WHERE file_key = ? AND line = ?`, started, to, tx.keyOfImport(fileKey), from)
 	return n == 1, err
 }

@@ -58,4 +58,8 @@ func TestActivityFileIsTakenOnce(t *testing.T) {
 	}
 	advance(25, 30, false)
 	advance(0, 30, false)
+	var bare int
+	if err := s.get(ctx, []any{&bare}, `SELECT COUNT(*) FROM imports WHERE file_key = ?`, key); err != nil || bare != 0 {
+		t.Errorf("the file's own hash is kept: %d, %v", bare, err)
+	}
 }
