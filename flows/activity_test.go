@@ -272,3 +272,30 @@ func TestSampleHasBehaviour(t *testing.T) {
 		d.check()
 	}
 }
+
+// TestSampleLeavesOthersAlone: people whom somebody imports while samples are
+// loaded stay on their lists, and a store that people are in takes none.
+func TestSampleLeavesOthersAlone(t *testing.T) {
+	d := deskAt(t, t.TempDir())
+	d.time = time.Now()
+	var people []string
+	for i := range 30 {
+		people = append(people, fmt.Sprintf("person%d@example.dk", i))
+		d.importOne(people[i])
+	}
+	_, err := d.Sample(t.Context(), anna, 60, nil)
+	d.must(err)
+	for _, p := range people {
+		if c := d.newest(p); c.Permission != Confirmed {
+			t.Errorf("card %d is %s", c.SubscriberID, c.Permission)
+		}
+	}
+	left, err := d.Browse(t.Context(), anna, Page{Filter: Filter{Permission: Unsubscribed}})
+	if d.must(err); len(left.Cards) != 5 {
+		t.Errorf("%d samples have unsubscribed, want 5", len(left.Cards))
+	}
+	var refusal *Refusal
+	if _, err := d.Sample(t.Context(), anna, 60, nil); !errors.As(err, &refusal) {
+		t.Errorf("samples among people: %v", err)
+	}
+}

@@ -3,6 +3,7 @@ package flows
 import (
 	"bytes"
 	"context"
+	"encoding/csv"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -14,13 +15,20 @@ import (
 // The lists that sample contacts stand on.
 const (
 	sampleList    = "News"
-	sampleWaiting = 5 // sign-ups that wait for a click, with a mail each
+	sampleWaiting = 5  // sign-ups that wait for a click, with a mail each
+	sampleLeaves  = 12 // one in so many has unsubscribed
 )
 
 // Sample loads n synthetic contacts with history, to try things on: most are
 // confirmed, one in twelve has unsubscribed, and a few wait for their click.
 func (s *Service) Sample(ctx context.Context, a Actor, n int, progress func(ImportProgress)) (_ ImportResult, err error) {
 	defer func() { err = s.trace(ctx, a, doImport, 0, err) }()
+	if err := s.allow(ctx, a, doImport); err != nil {
+		return ImportResult{}, err
+	}
+	if err := s.roomForSample(ctx, n); err != nil {
+		return ImportResult{}, err
+	}
 	var confirmed bytes.Buffer
 	if err := sample.Write(&confirmed, n, 1, s.now()); err != nil {
 		return ImportResult{}, fmt.Errorf("making sample contacts: %w", err)
@@ -35,7 +43,7 @@ func (s *Service) Sample(ctx context.Context, a Actor, n int, progress func(Impo
 			return res, err
 		}
 	}
-	if err := s.sampleUnsubscribe(ctx, a); err != nil {
+	if err := s.sampleUnsubscribe(ctx, a, rest); err != nil {
 		return res, err
 	}
 	waiting, err := s.importBytes(ctx, a, last, ImportOptions{List: sampleList}, nil)
@@ -88,32 +96,45 @@ func withFile(content []byte, do func(path string) error) error {
 	return do(path)
 }
 
-// sampleUnsubscribe takes one in twelve off the list.
-func (s *Service) sampleUnsubscribe(ctx context.Context, a Actor) error {
-	page := Page{Limit: 500}
-	for {
-		cards, err := s.Browse(ctx, a, page)
+// sampleUnsubscribe takes one in twelve of the samples off the list, and nobody
+// else: somebody may have imported people meanwhile.
+func (s *Service) sampleUnsubscribe(ctx context.Context, a Actor, contacts []byte) error {
+	rows, err := csv.NewReader(bytes.NewReader(contacts)).ReadAll()
+	if err != nil {
+		return fmt.Errorf("making sample contacts: %w", err)
+	}
+	for i := 1; i < len(rows); i += sampleLeaves {
+		address, err := store.ParseAddress(rows[i][0])
+		if err != nil {
+			return fmt.Errorf("making sample contacts: %w", err)
+		}
+		err = s.store.InTx(ctx, func(tx *store.Tx) error {
+			c, err := known(ctx, tx, address)
+			if err != nil || c == nil || c.Permission != Confirmed {
+				return err
+			}
+			_, err = s.leave(ctx, tx, c, 0, a, Client{})
+			return err
+		})
 		if err != nil {
 			return err
 		}
-		err = s.store.InTx(ctx, func(tx *store.Tx) error {
-			for i := 0; i < len(cards.Cards); i += 12 {
-				c, err := tx.Contact(ctx, cards.Cards[i].SubscriberID)
-				if err != nil {
-					return err
-				}
-				if c.Permission != Confirmed {
-					continue
-				}
-				if _, err := s.leave(ctx, tx, c, 0, a, Client{}); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-		if err != nil || !cards.Older {
-			return err
-		}
-		page.After = &cards.Last
 	}
+	return nil
+}
+
+// roomForSample refuses samples in a store that people are in already: only one
+// whose load was broken off may hold some.
+func (s *Service) roomForSample(ctx context.Context, n int) error {
+	c, err := s.store.Counters(ctx)
+	if err != nil {
+		return err
+	}
+	for _, some := range c.ByPermission {
+		n -= int(some)
+	}
+	if n < 0 {
+		return refuse("only an empty store takes sample contacts")
+	}
+	return nil
 }
