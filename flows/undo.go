@@ -25,13 +25,14 @@ type unsubscribed struct {
 	version int64 // of the card after it: any later act makes it another
 	before  Permission
 	from    []store.Membership // as they were
+	called  bool               // a confirmation was called off besides
 }
 
 // orNil is nothing where undoing could not restore all: a sign-up that waited
 // for its click was called off, letter and link with it.
 func (u *unsubscribed) orNil() *unsubscribed {
 	waited := func(m store.Membership) bool { return m.Status != store.Subscribed }
-	if len(u.from) == 0 || slices.ContainsFunc(u.from, waited) {
+	if len(u.from) == 0 || u.called || slices.ContainsFunc(u.from, waited) {
 		return nil
 	}
 	return u

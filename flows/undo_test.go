@@ -146,3 +146,37 @@ func TestUndoInTheTable(t *testing.T) {
 		}
 	}
 }
+
+// TestLeavingAllCallsOffTheRest: of two letters to an erased person, one brought
+// them back. Once they have left every list, the other must not put them on one.
+func TestLeavingAllCallsOffTheRest(t *testing.T) {
+	d := newDesk(t)
+	ctx := t.Context()
+	d.bring(marie, Deleted)
+	d.signUp(marie, "shop")
+	older := d.link("confirm")
+	d.signUp(marie, "news")
+	d.confirmNewest()
+	id := d.newest(marie).SubscriberID
+	d.pass(time.Minute)
+	_, err := d.Unsubscribe(ctx, anna, id, "")
+	d.must(err)
+	if !d.UndoUntil(anna, id).IsZero() {
+		t.Error("it can be undone, without what was called off")
+	}
+	page, err := d.Confirm(ctx, older, click)
+	if d.must(err); page.State != PageUnknown {
+		t.Errorf("the older letter's link is %s", page.State)
+	}
+	if c := d.newest(marie); c.Permission != Unsubscribed || c.WaitingUntil != nil {
+		t.Errorf("the card is %s, waiting until %v", c.Permission, c.WaitingUntil)
+	}
+	letters, err := d.store.LettersOf(ctx, id)
+	d.must(err)
+	for _, l := range letters {
+		if l.State.Open() {
+			t.Errorf("letter %d still goes out", l.ID)
+		}
+	}
+	d.check()
+}

@@ -83,6 +83,13 @@ func (s *Service) leave(ctx context.Context, tx *store.Tx, c *store.Contact, lis
 			left = append(left, m.List)
 		}
 	}
+	if listID == 0 {
+		called, err := s.cancelRest(ctx, tx, c.SubscriberID)
+		if err != nil {
+			return nil, err
+		}
+		did.called = called
+	}
 	if len(left) == 0 && (remain > 0 || out.Verdict == NoChange) {
 		return nil, nil
 	}
@@ -111,6 +118,17 @@ func cancelWaiting(ctx context.Context, tx *store.Tx, id, listID int64) error {
 		return err
 	}
 	return tx.DropLetters(ctx, id, listID)
+}
+
+// cancelRest calls off what waits for lists that the card has no place on: who
+// came back by one of two letters may still have the other. It reports whether
+// anything did.
+func (s *Service) cancelRest(ctx context.Context, tx *store.Tx, id int64) (bool, error) {
+	lists, err := tx.WaitingLists(ctx, id)
+	for _, list := range lists {
+		err = errors.Join(err, cancelWaiting(ctx, tx, id, list))
+	}
+	return len(lists) > 0, err
 }
 
 // LookUnsubscribe shows what an unsubscribe link is for. It changes nothing.

@@ -161,6 +161,17 @@ func (q queries) WaitingUntil(ctx context.Context, id int64, now Micros) (Micros
 	return until, err
 }
 
+// WaitingLists are the lists that confirmations of a card are still open for.
+func (q queries) WaitingLists(ctx context.Context, id int64) (lists []int64, err error) {
+	err = q.each(ctx, func(rows *sql.Rows) error {
+		var list int64
+		err := rows.Scan(&list)
+		lists = append(lists, list)
+		return err
+	}, `SELECT DISTINCT list_id FROM tokens WHERE subscriber_id = ? AND purpose = ? AND used_at = 0`, id, ForConfirm)
+	return lists, err
+}
+
 // DropTokens removes the tokens of a card: all of them, or with a list only
 // the confirmations of that list that are still open.
 func (tx *Tx) DropTokens(ctx context.Context, id, listID int64) error {
