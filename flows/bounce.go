@@ -314,15 +314,15 @@ func (s *Service) AllowMail(ctx context.Context, a Actor, target, reason string)
 		if err != nil {
 			return err
 		}
+		var p store.Person
 		if c != nil {
 			id = c.SubscriberID
-			p, err := tx.Open(c)
-			if err != nil {
+			if p, err = tx.Open(c); err != nil {
 				return err
 			}
-			if err := personal("the reason", reason, p); err != nil {
-				return err
-			}
+		}
+		if err := personal("the reason", reason, p); err != nil {
+			return err
 		}
 		if lifted, err = tx.ForgetReturned(ctx, key); err != nil || !lifted {
 			return err

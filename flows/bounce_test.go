@@ -143,6 +143,9 @@ func TestRefusedAtOnce(t *testing.T) {
 	if _, err := d.AllowMail(t.Context(), anna, marie, "wrote "+marie); !errors.As(err, &refusal) {
 		t.Errorf("the reason names the person: %v", err)
 	}
+	if _, err := d.AllowMail(t.Context(), anna, "nobody@example.dk", "nobody@example.dk wrote"); !errors.As(err, &refusal) {
+		t.Errorf("the reason names somebody without a card: %v", err)
+	}
 }
 
 // A letter that was given up tells on the card why nobody confirmed.
