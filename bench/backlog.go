@@ -13,23 +13,32 @@ import (
 	"kartotek/store"
 )
 
-// clicksMeasured is how many people sign up while the backlog is sent.
-const clicksMeasured = 50
+const (
+	// clicksMeasured is how many people sign up while a backlog of so many letters is sent.
+	clicksMeasured = 250
+	backlogLetters = 100_000
+	// realLetters is how many of a large outbox can be sent: no run gets to the others, which are copies of their rows.
+	realLetters = 10_000
+)
 
 // backlog tells how long somebody who signs up waits for the first attempt while many letters wait, and what memory the
 // sender takes with few and with very many.
 func (b *bench) backlog(ctx context.Context) error {
-	n := b.n / 10
-	b.tell("signing up beside %d letters", n)
-	waits, err := b.clicks(ctx, n)
+	b.tell("signing up beside %d letters", backlogLetters)
+	waits, err := b.clicks(ctx, backlogLetters)
 	if err != nil {
 		return err
 	}
-	worst := waits.at(1)
-	b.add(row{
-		what: fmt.Sprintf("from a sign-up to the first attempt, %d letters waiting: worst of %d, median", n, len(waits)),
-		ours: short(worst), baseline: short(waits.median()), target: "< 100 ms", verdict: verdict(worst < 100*time.Millisecond),
-	})
+	for _, share := range []struct {
+		words string
+		at    float64
+	}{{"worst", 1}, {"99 of 100 within", 0.99}} {
+		took := waits.at(share.at)
+		b.add(row{
+			what: fmt.Sprintf("from a sign-up to the first attempt, %d letters waiting: %s of %d, median", backlogLetters, share.words, len(waits)),
+			ours: short(took), baseline: short(waits.median()), target: "< 100 ms", verdict: verdict(took < 100*time.Millisecond),
+		})
+	}
 	var peaks []int64
 	for _, n := range []int{b.n / 100, b.n} {
 		b.tell("sending with %d letters waiting", n)
@@ -132,11 +141,7 @@ func (b *bench) sendingPeak(ctx context.Context, n int) (peak int64, err error) 
 	if err != nil {
 		return 0, err
 	}
-	s, _, err := openStore(ctx, p)
-	if err != nil {
-		return 0, err
-	}
-	if err := errors.Join(putAll(ctx, s, nobody(n)), s.Close()); err != nil {
+	if _, _, err := child(ctx, job{To: p, Put: n}); err != nil {
 		return 0, err
 	}
 	addr, end, err := startFarSink(0)
@@ -145,6 +150,36 @@ func (b *bench) sendingPeak(ctx context.Context, n int) (peak int64, err error) 
 	}
 	_, peak, err = child(ctx, job{To: p, Sink: addr})
 	return peak, errors.Join(err, end(), b.drop(ctx, p))
+}
+
+// putLetters fills the outbox of a store.
+func (j job) putLetters(ctx context.Context) (out outcome, err error) {
+	s, _, err := openStore(ctx, j.To)
+	if err != nil {
+		return out, err
+	}
+	return out, errors.Join(putAll(ctx, s, nobody(min(j.Put, realLetters))), s.Close(), multiplyLetters(ctx, j.To, j.Put))
+}
+
+// multiplyLetters makes copies of the letters that wait in a store until there are n, behind them in the queue.
+func multiplyLetters(ctx context.Context, p place, n int) error {
+	db, err := openBare(p, writePragmas)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	if err := inTx(ctx, db, fmt.Sprintf("UPDATE outbox SET due_at = due_at - %d", time.Hour.Microseconds())); err != nil {
+		return err
+	}
+	const columns = "subscriber_id, list_id, kind, to_masked, state, owner, created_at, done_at, attempts, tried"
+	for first := realLetters; first < n; first += realLetters {
+		if err := inTx(ctx, db,
+			fmt.Sprintf("INSERT INTO outbox (letter_id, due_at, %s) SELECT letter_id + %d, due_at + %d, %s FROM outbox WHERE letter_id <= %d", columns, first, time.Hour.Microseconds(), columns, realLetters),
+			fmt.Sprintf("INSERT INTO bodies (letter_id, sealed) SELECT letter_id + %d, sealed FROM bodies WHERE letter_id <= %d", first, realLetters)); err != nil {
+			return fmt.Errorf("multiplying letters: %w", err)
+		}
+	}
+	return inTx(ctx, db, fmt.Sprintf("UPDATE counters SET n = %d WHERE name = 'outbox/due'", n), fmt.Sprintf("UPDATE sequences SET next_id = %d WHERE name = 'letters'", n+realLetters))
 }
 
 // send sends some of the letters that wait in a store.

@@ -14,7 +14,6 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"kartotek/flows"
@@ -31,11 +30,13 @@ type job struct {
 	File string
 	From place
 	Sink string // where to send the letters of To, instead
+	Put  int    // how many letters to put into To, instead
 }
 
 type outcome struct {
 	Rows int64
 	Took time.Duration
+	Peak int64 // the most memory that the child took, in kilobytes
 }
 
 // importChunk is flows' own: rows in one transaction.
@@ -138,7 +139,20 @@ func child(ctx context.Context, j job) (out outcome, peak int64, err error) {
 	if err := cmd.Run(); err != nil {
 		return out, 0, err
 	}
-	return out, cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss, json.Unmarshal(found.Bytes(), &out)
+	err = json.Unmarshal(found.Bytes(), &out)
+	return out, out.Peak, err
+}
+
+// ownPeak is the most memory that this process took, in kilobytes. What its
+// parent tells of it (getrusage) begins at what that had itself.
+func ownPeak() (kilobytes int64, err error) {
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return 0, err
+	}
+	_, rest, _ := strings.Cut(string(status), "VmHWM:")
+	_, err = fmt.Sscan(rest, &kilobytes)
+	return kilobytes, err
 }
 
 func (j job) run(ctx context.Context, w io.Writer) error {
@@ -148,9 +162,14 @@ func (j job) run(ctx context.Context, w io.Writer) error {
 		do = j.insertBare
 	case j.Sink != "":
 		do = j.send
+	case j.Put > 0:
+		do = j.putLetters
 	}
 	out, err := do(ctx)
 	if err != nil {
+		return err
+	}
+	if out.Peak, err = ownPeak(); err != nil {
 		return err
 	}
 	return json.NewEncoder(w).Encode(out)
@@ -163,7 +182,7 @@ func (j job) importFile(ctx context.Context) (outcome, error) {
 	}
 	start := time.Now()
 	res, err := desk.Import(ctx, staff, j.File, flows.ImportOptions{List: importList, Confirmed: true}, nil)
-	return outcome{res.Read, time.Since(start)}, errors.Join(err, s.Close())
+	return outcome{Rows: res.Read, Took: time.Since(start)}, errors.Join(err, s.Close())
 }
 
 // insertBare inserts the sealed rows of another store into a new one of the

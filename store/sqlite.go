@@ -57,9 +57,8 @@ func exists(path string) (bool, error) {
 }
 
 // writePragmas set up the writing connection. The log is moved into the
-// database every 16 MB: an import comes back to the same pages of its indexes,
-// and by default (4 MB) would write them there with nearly every chunk.
-const writePragmas = "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA secure_delete=ON; PRAGMA cache_size=" + writeCache + "; PRAGMA wal_autocheckpoint=4000"
+// database by the mover.
+const writePragmas = "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA secure_delete=ON; PRAGMA cache_size=" + writeCache + "; PRAGMA wal_autocheckpoint=0"
 
 // writeCache is the writing connection's page cache, in KiB with a minus.
 const writeCache = "-32000"
@@ -74,6 +73,7 @@ func dsn(path, extra string) string {
 type sqliteEngine struct {
 	read  *cachedDB
 	write *writer
+	mover *mover
 	path  string
 	still func() error // whether the file is still the one that was opened
 }
@@ -134,12 +134,14 @@ func openFile(ctx context.Context, path string, keys *Keys) (*sqliteEngine, erro
 	if err != nil {
 		return nil, errors.Join(err, rdb.Close(), conn.Close(), wdb.Close())
 	}
-	return &sqliteEngine{
+	e := &sqliteEngine{
 		read:  &cachedDB{db: rdb, stmts: map[string]*sql.Stmt{}},
-		write: &writer{db: wdb, still: still, slot: make(chan struct{}, 1), conn: conn, stmts: map[string]*sql.Stmt{}},
+		write: &writer{db: wdb, still: still, slot: make(chan struct{}, 1), full: make(chan struct{}, 1), conn: conn, stmts: map[string]*sql.Stmt{}},
 		still: still,
 		path:  path,
-	}, nil
+	}
+	e.startMover()
+	return e, nil
 }
 
 func (e *sqliteEngine) reader() queries { return queries{stmt: e.stmt, told: mapSQLite} }
@@ -163,7 +165,10 @@ func (e *sqliteEngine) rowsAtOnce() int { return 1 } // a statement costs no way
 
 func (e *sqliteEngine) sweep(context.Context) error { return nil }
 
-func (e *sqliteEngine) close() error { return errors.Join(e.write.close(), e.read.close()) }
+func (e *sqliteEngine) close() error {
+	e.mover.end()
+	return errors.Join(e.write.close(), e.read.close())
+}
 
 // secure keeps the store's files to their owner; a log that another process
 // takes away at this moment is none.

@@ -32,6 +32,7 @@ type walFile struct {
 	synced     bool // in the middle of the page that is written now, perhaps
 	gathered   []byte
 	at         int64 // where that begins
+	end        int64 // of what was written last
 	err        error // what is gathered could not be written
 }
 
@@ -48,6 +49,7 @@ func (f *walFile) Unwrap() vfs.File { return f.encryptedFile }
 
 // WriteAt implements io.WriterAt.
 func (f *walFile) WriteAt(p []byte, off int64) (int, error) {
+	f.end = off + int64(len(p))
 	if f.synced = f.synced && (off-walHeader)%walFrame != 0; f.synced || !f.committing {
 		return f.encryptedFile.WriteAt(p, off)
 	}

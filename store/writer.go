@@ -27,6 +27,7 @@ type writer struct {
 	db    *sql.DB
 	still func() error
 	slot  chan struct{}
+	full  chan struct{} // told when the write-ahead log is
 	conn  *sql.Conn
 	stmts map[string]*sql.Stmt
 	line  line
@@ -136,7 +137,14 @@ func (w *writer) end(ctx context.Context, q queries) error {
 	if err != nil {
 		return err
 	}
-	return log.commit(func() error { return w.run(ctx, "COMMIT") })
+	err = log.commit(func() error { return w.run(ctx, "COMMIT") })
+	if log.end >= walPages*walFrame {
+		select {
+		case w.full <- struct{}{}:
+		default: // it has been told already
+		}
+	}
+	return err
 }
 
 // log is the connection's write-ahead log.

@@ -1,0 +1,70 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"sync"
+)
+
+const (
+	// walPages is how many pages the write-ahead log holds before it is moved into the database: 16 MB. An import comes
+	// back to the same pages of its indexes, and by SQLite's usual 4 MB would write them there with nearly every chunk.
+	walPages = 4000
+	// walRest is how many pages are moved while nobody can write, at most, unless more come about all the time.
+	walRest = 500
+)
+
+// mover moves the write-ahead log into the database, beside those who write:
+// left to the commit that finds it full, that and all behind it would wait for
+// some hundred milliseconds.
+type mover struct {
+	full chan struct{} // told when the log is
+	stop context.CancelFunc
+	wg   sync.WaitGroup
+}
+
+func (e *sqliteEngine) startMover() {
+	ctx, stop := context.WithCancel(context.Background())
+	e.mover = &mover{full: e.write.full, stop: stop}
+	e.mover.wg.Go(func() {
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-e.mover.full:
+				e.moveLog(ctx)
+			}
+		}
+	})
+}
+
+func (m *mover) end() {
+	m.stop()
+	m.wg.Wait()
+}
+
+// moveLog moves most of it beside the writer, and what came about meanwhile in
+// its place, so that the log can begin anew. Where that fails, the next commit
+// asks for it again.
+func (e *sqliteEngine) moveLog(ctx context.Context) {
+	for range 4 {
+		left, err := moveOn(ctx, e.read.db.QueryRowContext)
+		if err != nil {
+			return
+		}
+		if left <= walRest {
+			break
+		}
+	}
+	_ = e.write.hold(ctx, func() error {
+		_, err := moveOn(ctx, e.write.conn.QueryRowContext)
+		return err
+	})
+}
+
+// moveOn moves what is in the log, and tells how much of it is left.
+func moveOn(ctx context.Context, ask func(context.Context, string, ...any) *sql.Row) (left int, err error) {
+	var busy, pages, moved int
+	err = ask(ctx, "PRAGMA wal_checkpoint(PASSIVE)").Scan(&busy, &pages, &moved)
+	return pages - moved, err
+}
