@@ -86,7 +86,7 @@ func (a *app) start(ctx context.Context, log *slog.Logger, patient bool) (*engin
 	}
 	e.group.Go(func() error { return e.desk.Clock(ctx) })
 	if e.web != nil {
-		h := web.Handler(web.Options{Desk: e.desk, PublicURL: a.common.publicURL, Company: a.common.company, TrustedProxies: a.set.Proxies, Metrics: m.handler(), MetricsFor: a.set.Metrics, Observe: m.request, Log: log})
+		h := web.Handler(web.Options{Desk: e.desk, PublicURL: a.common.publicURL, Company: a.common.company, TrustedProxies: a.set.Proxies, Beat: web.SignUpBeat, Metrics: m.handler(), MetricsFor: a.set.Metrics, Observe: m.request, Log: log})
 		e.group.Go(func() error { return web.Serve(ctx, e.web, h) })
 	}
 	if e.ssh != nil {

@@ -36,6 +36,7 @@ type fakeDesk struct {
 	clients  []flows.Client
 	fail     error
 	panics   any
+	work     time.Duration // that a sign-up takes
 }
 
 func newDesk() *fakeDesk {
@@ -80,6 +81,7 @@ func (d *fakeDesk) FormOf(_ context.Context, slug string, _ lang.Tag) (flows.Lis
 }
 
 func (d *fakeDesk) SignUp(_ context.Context, s flows.SignUp) error {
+	time.Sleep(d.work)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if !strings.Contains(s.Address, "@") {

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -71,7 +72,9 @@ func (s *site) signUp(w http.ResponseWriter, r *http.Request) {
 	t := s.words(r)
 	sent := message(http.StatusOK, t.Sent, "list", list.List, "address", typed.Address)
 	sent.Mark = "mail"
+	began := time.Now()
 	if r.PostForm.Get("remarks") != "" {
+		s.even(r.Context(), began)
 		s.show(w, r, sent) // only a robot fills what nobody sees: it learns nothing
 		return
 	}
@@ -104,7 +107,23 @@ func (s *site) signUp(w http.ResponseWriter, r *http.Request) {
 		s.signUpFailed(w, r, list, typed, err)
 		return
 	}
+	s.even(r.Context(), began)
 	s.show(w, r, sent)
+}
+
+// even waits until an answer takes a whole number of beats since it began: a
+// sign-up that changes nothing is done sooner, which would tell that the
+// address is on the list.
+func (s *site) even(ctx context.Context, began time.Time) {
+	if s.beat <= 0 {
+		return
+	}
+	rest := time.NewTimer(s.beat - time.Since(began)%s.beat)
+	defer rest.Stop()
+	select {
+	case <-rest.C:
+	case <-ctx.Done():
+	}
 }
 
 func agreed(r *http.Request) bool { return r.PostForm.Get("agreed") == "yes" }

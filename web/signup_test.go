@@ -7,10 +7,13 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"kartotek/flows"
+	"kartotek/web"
 )
 
 func TestSignUp(t *testing.T) {
@@ -77,6 +80,32 @@ func TestTrapCatchesRobotsSilently(t *testing.T) {
 	}
 	if len(d.desk.signUps) != 1 {
 		t.Errorf("%d sign-ups", len(d.desk.signUps))
+	}
+}
+
+// TestSignUpTakesAsLongForAll: neither what an address is nor a robot's catch
+// shows in the time of the answer.
+func TestSignUpTakesAsLongForAll(t *testing.T) {
+	for work, want := range map[time.Duration]time.Duration{
+		0: web.SignUpBeat, 30 * time.Millisecond: web.SignUpBeat, web.SignUpBeat + time.Millisecond: 2 * web.SignUpBeat,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			d := newDoor(t)
+			d.Handler = web.Handler(web.Options{Desk: d.desk, Beat: web.SignUpBeat})
+			form := d.filled(t, "marie@example.dk")
+			d.desk.work = work
+			began := time.Now()
+			wantStatus(t, d.post(t, "/signup/garden", form), http.StatusOK)
+			if took := time.Since(began); took != want {
+				t.Errorf("%v of work take %v, want %v", work, took, want)
+			}
+			form.Set("remarks", "buy this")
+			began = time.Now()
+			d.post(t, "/signup/garden", form)
+			if took := time.Since(began); took != web.SignUpBeat {
+				t.Errorf("a robot waits %v", took)
+			}
+		})
 	}
 }
 

@@ -48,6 +48,9 @@ type Options struct {
 	// TrustedProxies are the networks of proxies whose X-Forwarded-For is
 	// believed. Without any, the connection's own address is the client's.
 	TrustedProxies []netip.Prefix
+	// Beat is what a sign-up's answer takes, or so many times that: its time must
+	// not tell whether an address is known. Zero is as fast as it goes.
+	Beat time.Duration
 	// Metrics are numbers for a monitoring system; nil for none. This machine and
 	// the networks in MetricsFor see them under /metrics.
 	Metrics    http.Handler
@@ -68,7 +71,12 @@ type site struct {
 	log     *slog.Logger
 	observe func(method, page string, status int, took time.Duration)
 	limits  *limits
+	beat    time.Duration
 }
+
+// SignUpBeat is a Beat that is longer than a sign-up takes on a machine with
+// some work.
+const SignUpBeat = 400 * time.Millisecond
 
 // Handler returns the whole site. It keeps the limits per client in memory, so
 // make one per process.
@@ -84,6 +92,7 @@ func Handler(o Options) http.Handler {
 		trusted: o.TrustedProxies,
 		log:     o.Log,
 		observe: o.Observe,
+		beat:    o.Beat,
 		limits:  newLimits(maxClients, time.Now),
 	}
 	if u, err := url.Parse(o.PublicURL); err == nil && u.Scheme == "https" {
