@@ -64,6 +64,7 @@ var parts = []struct {
 	{"bulk", (*bench).bulk, false},
 	{"start", (*bench).starts, true},
 	{"keys", (*bench).keys, true},
+	{"ssh", (*bench).team, true},
 	{"wait", (*bench).waits, true},
 	{"mail", (*bench).mail, false},
 	{"backlog", (*bench).backlog, false},

@@ -221,6 +221,11 @@ func setup(pragmaKey, pragmas string) func(*sqlite3.Conn) error {
 		if err := c.BusyHandler(waitTurn); err != nil {
 			return err
 		}
+		// A plan that went by the values of parameters is made anew for every
+		// run of a prepared query with LIMIT ?, which may take as long as the run.
+		if _, err := c.Config(sqlite3.DBCONFIG_ENABLE_QPSG, true); err != nil {
+			return err
+		}
 		return c.Exec("PRAGMA temp_store=MEMORY; " + pragmas)
 	}
 }

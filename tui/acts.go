@@ -147,7 +147,7 @@ func (sh *shell) askUnsubscribe(c flows.Card) tea.Cmd {
 	f := &form{
 		title: "Unsubscribe", labels: []string{"No", "Unsubscribe"}, fields: []field{choice("From", 0, options...)},
 		body: func(w int) []string {
-			return append([]string{fit(who(c), w), ""}, sh.dimmed("Sending stops. The card, its evidence and the other lists stay as they are; leaving the last list makes the permission unsubscribed. U undoes a slip for 10 seconds; after that only the person's own click does.", w)...)
+			return append([]string{fit(who(c), w), ""}, sh.dimmed("Sending stops. The card, its evidence and the other lists stay as they are; leaving the last list makes the permission unsubscribed. "+slipWords(c), w)...)
 		},
 	}
 	f.submit = func() tea.Cmd {
@@ -165,7 +165,7 @@ func (sh *shell) askUnsubscribe(c flows.Card) tea.Cmd {
 			if !f.end(err) {
 				return sh.failUnder(f, "unsubscribe", err)
 			}
-			return tea.Batch(sh.patch(now), sh.ping(), sh.undoable([]int64{c.SubscriberID}, until),
+			return tea.Batch(sh.patch(now), sh.ping(), sh.undoable(slipOf(c.SubscriberID, until)),
 				sh.say(done, "SubscriberID "+strconv.FormatInt(c.SubscriberID, 10)+" is unsubscribed from "+from+sh.undoHint()))
 		}))
 	}
@@ -265,7 +265,7 @@ func (sh *shell) askResubscribe(c flows.Card) tea.Cmd {
 			if !f.end(err) {
 				return sh.failUnder(f, "resubscribe", err)
 			}
-			return tea.Batch(sh.renew(c.SubscriberID), sh.say(done, "the confirmation mail is out; it waits for the person's click until "+exact(w.Until, sh.zone)))
+			return tea.Batch(sh.renew(c.SubscriberID), sh.say(done, "the confirmation mail is out; it waits for the person's click until "+w.Until.In(sh.zone).Format("2 Jan")))
 		}))
 	}
 	return sh.openForm(f)

@@ -74,6 +74,8 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		return m, sh.line.retry(sh, msg)
 	case hideMsg:
 		sh.close(msg.p)
+	case slowMsg:
+		sh.late(msg)
 	case fadeMsg:
 		sh.notes.fade(msg.n)
 	case slipMsg:
@@ -102,6 +104,7 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 // table that holds everywhere.
 func (m *Model) key(msg tea.KeyPressMsg) tea.Cmd {
 	sh := m.sh
+	sh.touched = sh.now()
 	key := msg.String()
 	if key == "ctrl+c" {
 		return sh.quit()
@@ -165,6 +168,7 @@ func (sh *shell) quit() tea.Cmd {
 }
 
 func (m *Model) wheel(msg tea.MouseWheelMsg) tea.Cmd {
+	m.sh.touched = m.sh.now()
 	rows := 3
 	switch msg.Button {
 	case tea.MouseWheelUp:
@@ -181,6 +185,7 @@ func (m *Model) wheel(msg tea.MouseWheelMsg) tea.Cmd {
 
 func (m *Model) click(msg tea.MouseClickMsg) tea.Cmd {
 	sh := m.sh
+	sh.touched = sh.now()
 	if msg.Button != tea.MouseLeft || sh.w < leastCols || sh.h < leastRows {
 		return nil
 	}

@@ -5,12 +5,9 @@ import (
 	"time"
 
 	"charm.land/lipgloss/v2"
-	"github.com/charmbracelet/x/ansi"
 
 	"kartotek/flows"
 )
-
-func lenCells(s string) int { return ansi.StringWidth(s) }
 
 // pair is a name and its value.
 type pair struct{ name, value string }

@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	tea "charm.land/bubbletea/v2"
-	"charm.land/lipgloss/v2"
 
 	"kartotek/flows"
 )
@@ -248,17 +247,14 @@ func (c *contacts) draw(w, h int) []string {
 	}
 	if w >= previewFrom {
 		card, ok := c.card()
-		beside(out, c.side.draw(card, ok, previewCols-2, len(out)), c.wide, t.faint.Render("│"))
+		beside(out, c.side.draw(card, ok, previewCols-2, len(out)), t.faint.Render("│"))
 	}
 	return append(above, out...)
 }
 
-// beside puts lines to the right of others that are w cells wide.
-func beside(left, right []string, w int, rule string) {
+// beside puts lines to the right of others, which are all of one width.
+func beside(left, right []string, rule string) {
 	for i := range left {
-		if n := w - lipgloss.Width(left[i]); n > 0 {
-			left[i] += spaces(n)
-		}
 		left[i] += rule + " "
 		if i < len(right) {
 			left[i] += strings.TrimRight(right[i], " ")

@@ -93,6 +93,18 @@ func TestLostStore(t *testing.T) {
 	c.wants("● connected", "the store answers again", "4 of 39")
 }
 
+// TestSlowStore: a store that lets a question wait is not lost yet, but the
+// frame says so, until it answers.
+func TestSlowStore(t *testing.T) {
+	c := start(t, few(), 140, 40)
+	c.hold = true
+	c.later()
+	c.later()
+	c.wants("◔ waiting for the store", "1 of 39")
+	c.release()
+	c.wants("● connected")
+}
+
 // TestRefusedRole: who may not browse is told so, and the screen goes on.
 func TestRefusedRole(t *testing.T) {
 	d := few()

@@ -225,7 +225,9 @@ func (f *form) draw(w, h int) drawn {
 			lines = append(lines, t.bad.Render(mark+l))
 		}
 	}
-	lines = append(lines, "")
+	if lines[len(lines)-1] != "" {
+		lines = append(lines, "")
+	}
 	lines = append(lines, f.foot(inner, boxTop+len(lines)))
 	d := boxed(t, edge, f.title, lines, inner, w, h)
 	d.cursor, d.spots = cursor, f.spots
@@ -307,7 +309,10 @@ func (f *form) drawField(i, label, w, y int) string {
 // foot is the row of buttons, or what to press where there are none.
 func (f *form) foot(w, y int) string {
 	t := f.sh.theme
-	if f.busy {
+	switch {
+	case f.busy && (f.sh.line.lost || f.sh.line.slow):
+		return t.warn.Render("◔ ") + t.dim.Render(fit("The store does not answer yet. esc leaves; ! tells how it ended.", w-2))
+	case f.busy:
 		return t.dim.Render("One moment …")
 	}
 	leave := func() tea.Cmd { f.sh.close(f); return nil }

@@ -39,20 +39,31 @@ func (sh *shell) frame() string {
 // extent is where a tab lies on its line.
 type extent struct{ from, to int }
 
-// tabText is a tab as it is written: its word, and its count, which gives way
+// tabWord is a tab as it is written: its word, and its count, which gives way
 // where the line has no room for all.
-func (sh *shell) tabText(i int) (name, count string, hot bool) {
-	all := 1
-	for _, t := range sh.tabs {
-		n, _ := t.stack[0].badge()
-		all += len(t.stack[0].name()) + len(number(n)) + 4
+type tabWord struct {
+	name, count string
+	hot, shown  bool
+}
+
+func (w tabWord) cells() int { return lenCells(w.name) + lenCells(w.count) }
+
+func (sh *shell) tabWords() []tabWord {
+	words, all := make([]tabWord, len(sh.tabs)), 1
+	for i, t := range sh.tabs {
+		n, hot := t.stack[0].badge()
+		words[i] = tabWord{name: t.stack[0].name(), hot: hot, shown: i == sh.tab}
+		all += len(words[i].name) + len(number(n)) + 4
+		if n > 0 {
+			words[i].count = " " + number(n)
+		}
 	}
-	s := sh.tabs[i].stack[0]
-	n, hot := s.badge()
-	if n > 0 && all < sh.w {
-		count = " " + number(n)
+	if all >= sh.w {
+		for i := range words {
+			words[i].count = ""
+		}
 	}
-	return s.name(), count, hot
+	return words
 }
 
 // roomForState is what the tabs leave for the route and the connection, where
@@ -60,11 +71,10 @@ func (sh *shell) tabText(i int) (name, count string, hot bool) {
 const roomForState = 22
 
 // tabGap is how far apart the tabs stand: closer where room is short.
-func (sh *shell) tabGap() int {
+func (sh *shell) tabGap(words []tabWord) int {
 	all := roomForState
-	for i := range sh.tabs {
-		name, count, _ := sh.tabText(i)
-		all += ansi.StringWidth(name+count) + 3
+	for _, w := range words {
+		all += w.cells() + 3
 	}
 	if all > sh.w {
 		return 2
@@ -73,40 +83,40 @@ func (sh *shell) tabGap() int {
 }
 
 func (sh *shell) tabSpans() []extent {
-	spans := make([]extent, len(sh.tabs))
-	x, gap := 1, sh.tabGap()
-	for i := range sh.tabs {
-		name, count, _ := sh.tabText(i)
-		w := ansi.StringWidth(name + count)
-		spans[i] = extent{x - 1, x + w + 1}
-		x += w + gap
+	words := sh.tabWords()
+	spans := make([]extent, len(words))
+	x, gap := 1, sh.tabGap(words)
+	for i, w := range words {
+		spans[i] = extent{x - 1, x + w.cells() + 1}
+		x += w.cells() + gap
 	}
 	return spans
 }
 
 func (sh *shell) tabLine() string {
-	t := sh.theme
 	var b strings.Builder
-	used, gap := 0, sh.tabGap()
-	for i := range sh.tabs {
-		name, count, hot := sh.tabText(i)
-		style, mark := t.dim, " "
-		if i == sh.tab {
-			style, mark = t.accentBold.Underline(true), " "
-		}
-		b.WriteString(mark + style.Render(name))
-		if count != "" {
-			c := t.dim
-			if hot {
-				c = t.warn.Bold(true)
-			}
-			b.WriteString(c.Render(count))
-		}
-		b.WriteString(spaces(gap - 1))
-		used += ansi.StringWidth(name+count) + gap
+	words := sh.tabWords()
+	used, gap := 0, sh.tabGap(words)
+	for _, w := range words {
+		b.WriteString(" " + sh.theme.inked.get(w, func() string { return sh.theme.tab(w) }) + spaces(gap-1))
+		used += w.cells() + gap
 	}
 	right := sh.identity(sh.w - used - 2)
 	return b.String() + spaces(sh.w-used-1-lipgloss.Width(right)) + right + " "
+}
+
+func (t *theme) tab(w tabWord) string {
+	style, count := t.dim, t.dim
+	if w.shown {
+		style = t.accentBold.Underline(true)
+	}
+	if w.hot {
+		count = t.warn.Bold(true)
+	}
+	if w.count == "" {
+		return style.Render(w.name)
+	}
+	return style.Render(w.name) + count.Render(w.count)
 }
 
 // identity is the right part of the tab line: who, on what, by which route,
@@ -120,28 +130,30 @@ func (sh *shell) identity(room int) string {
 	}
 	link, linkStyle := sh.line.draw(t)
 	short := "●"
-	if sh.line.lost {
+	switch {
+	case sh.line.lost:
 		short = "✗ lost"
-	}
-	join := func(state string, parts ...string) string {
-		return t.dim.Render(strings.Join(parts, " · ")) + "  " + linkStyle.Render(state)
-	}
-	options := []string{
-		join(link, "signed in as "+sh.role(), clean(sh.Store), "mail: "+clean(route)),
-		join(link, sh.role(), clean(sh.Store), clean(route)),
-		join(short, sh.role(), clean(sh.Store), clean(route)),
-		join(link, sh.Route),
-		join(short, sh.Route),
-		linkStyle.Render(short),
+	case sh.line.slow:
+		short = "◔ slow"
 	}
 	sh.rested = ""
-	for i, o := range options {
+	for i, o := range [][]string{ // the last of each is the connection
+		{"signed in as " + sh.role(), clean(sh.Store), "mail: " + clean(route), link},
+		{sh.role(), clean(sh.Store), clean(route), link},
+		{sh.role(), clean(sh.Store), clean(route), short},
+		{sh.Route, link},
+		{sh.Route, short},
+	} {
 		if i == 3 {
 			sh.rested = "signed in as " + sh.role() + " · " + clean(sh.Store)
 		}
-		if lipgloss.Width(o) <= room {
-			return o
+		words, state := strings.Join(o[:len(o)-1], " · "), o[len(o)-1]
+		if lenCells(words)+2+lenCells(state) <= room {
+			return t.dim.Render(words) + "  " + linkStyle.Render(state)
 		}
+	}
+	if lenCells(short) <= room {
+		return linkStyle.Render(short)
 	}
 	return ""
 }
@@ -149,29 +161,36 @@ func (sh *shell) identity(room int) string {
 // role is who is signed in as what.
 func (sh *shell) role() string { return clean(sh.Actor.Name) + ", " + string(sh.Actor.Role) }
 
+// roomForWork is what a line on work under way takes: its name, a bar, the
+// rate and the time left.
+const roomForWork = 72
+
 // statusLine holds the message on show, or the work under way, and at its end
 // where one is in the screen.
 func (sh *shell) statusLine() string {
 	t := sh.theme
 	place := sh.screen().place()
-	room := sh.w - 3 - ansi.StringWidth(place)
+	room := sh.w - 3 - lenCells(place)
 	left := ""
 	switch n := &sh.notes; {
 	case n.shown:
 		last := n.all[len(n.all)-1]
-		if room < ansi.StringWidth(last.text)+2 {
+		if room < lenCells(last.text)+2 {
 			place, room = "", sh.w-2 // the message needs the whole line
 		}
 		symbol, style := last.mood.draw(t)
 		left = style.Render(symbol) + t.text.Render(fit(last.text, room-2))
 	case sh.work != nil:
+		if room < roomForWork {
+			place, room = "", sh.w-2
+		}
 		left = sh.work.draw(sh, room)
 	case sh.line.lost:
 		left = t.bad.Render("✗ ") + t.dim.Render(fit("the store does not answer; trying again "+ago(sh.line.until, sh.now())+" (^r: now)", room-2))
 	case sh.rested != "":
 		left = t.dim.Render(fit(sh.rested, min(room, lenCells(sh.rested))))
 	}
-	return " " + left + spaces(sh.w-2-lipgloss.Width(left)-ansi.StringWidth(place)) + place + " "
+	return " " + left + spaces(sh.w-2-lipgloss.Width(left)-lenCells(place)) + place + " "
 }
 
 // helpLine is what the keys do here and now. What is off stands in brackets;
@@ -182,65 +201,75 @@ func (sh *shell) helpLine() string {
 	return line
 }
 
-// helpWords is the help line, and what a click on each word does.
-func (sh *shell) helpWords() (string, []spot) {
-	var end, here []action
-	room := sh.w
-	for _, a := range sh.everywhere() {
-		if !a.Quiet {
-			end = append(end, a)
-			room -= sh.helpWidth(a)
-		}
-	}
-	table := sh.screen().actions()
-	fits := make([]bool, len(table))
-	used := 0
-	for _, off := range []bool{false, true} {
-		for i, a := range table {
-			if n := sh.helpWidth(a); !a.Quiet && (a.why() != "") == off && used+n <= room {
-				fits[i] = true
-				used += n
-			}
-		}
-	}
-	for i, a := range table {
-		if fits[i] {
-			here = append(here, a)
-		}
-	}
-	var line strings.Builder
-	var spots []spot
-	x := 0
-	for _, part := range [][]action{here, end} {
-		for _, a := range part {
-			n := sh.helpWidth(a)
-			line.WriteString(" " + sh.helpWord(a) + " ")
-			spots = append(spots, spot{x, x + n, 0, func() tea.Cmd { return sh.perform(a) }})
-			x += n
-		}
-		if len(spots) == len(here) {
-			line.WriteString(spaces(room - used))
-			x += room - used
-		}
-	}
-	return line.String(), spots
+// helpWord is a word of the help line.
+type helpWord struct {
+	keys, label string
+	off         bool
 }
 
-// helpWidth is the cells of a word of the help line, with one on either side.
-func (sh *shell) helpWidth(a action) int {
-	n := ansi.StringWidth(a.keys(false)) + 1 + ansi.StringWidth(a.Label) + 2
-	if a.why() != "" {
+// cells are those of the word, with one on either side.
+func (h helpWord) cells() int {
+	n := lenCells(h.keys) + 1 + lenCells(h.label) + 2
+	if h.off {
 		n += 2
 	}
 	return n
 }
 
-func (sh *shell) helpWord(a action) string {
-	t := sh.theme
-	if a.why() != "" {
-		return t.off.Render("(" + a.keys(false) + " " + a.Label + ")")
+func (t *theme) help(h helpWord) string {
+	if h.off {
+		return t.off.Render("(" + h.keys + " " + h.label + ")")
 	}
-	return t.accent.Render(a.keys(false)) + " " + t.dim.Render(a.Label)
+	return t.accent.Render(h.keys) + " " + t.dim.Render(h.label)
+}
+
+// helpWords is the help line, and what a click on each word does.
+func (sh *shell) helpWords() (string, []spot) {
+	here, hereWords := shownActions(sh.screen().actions())
+	end, endWords := shownActions(sh.everywhere())
+	room := sh.w
+	for _, h := range endWords {
+		room -= h.cells()
+	}
+	fits := make([]bool, len(here))
+	used := 0
+	for _, off := range []bool{false, true} {
+		for i, h := range hereWords {
+			if n := h.cells(); h.off == off && used+n <= room {
+				fits[i] = true
+				used += n
+			}
+		}
+	}
+	var line strings.Builder
+	var spots []spot
+	x := 0
+	add := func(a action, h helpWord) {
+		line.WriteString(" " + sh.theme.inked.get(h, func() string { return sh.theme.help(h) }) + " ")
+		spots = append(spots, spot{x, x + h.cells(), 0, func() tea.Cmd { return sh.perform(a) }})
+		x += h.cells()
+	}
+	for i, a := range here {
+		if fits[i] {
+			add(a, hereWords[i])
+		}
+	}
+	line.WriteString(spaces(room - used))
+	x += room - used
+	for i, a := range end {
+		add(a, endWords[i])
+	}
+	return line.String(), spots
+}
+
+// shownActions are those of a table that the help line shows, and as what.
+func shownActions(table []action) (shown []action, words []helpWord) {
+	for _, a := range table {
+		if !a.Quiet {
+			shown, words = append(shown, a), append(words, helpWord{a.keys(false), a.Label, a.why() != ""})
+		}
+	}
+	return shown, words
 }
 
 // faded is the frame behind an overlay: all in one quiet colour.

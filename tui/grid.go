@@ -48,13 +48,14 @@ type grid[T any] struct {
 	ink    ink
 	cols   []column[T]
 	widths []int
+	spare  int // cells after the last column
 	head   string
 	rows   map[int64]string
 	marked func(id int64) bool // nil when rows can't be marked
 }
 
 // keptRows bounds the rows that a grid keeps drawn.
-const keptRows = 2000
+const keptRows = 400
 
 // newGrid makes a grid whose first column is the rows' number.
 func newGrid[T any](sh *shell, title string, id func(*T) int64, columns []column[T]) *grid[T] {
@@ -70,7 +71,7 @@ func (g *grid[T]) forget() { clear(g.rows) }
 // touch drops one row that is kept drawn.
 func (g *grid[T]) touch(id int64) { delete(g.rows, id) }
 
-// draw is the head and then h-1 rows from top on. row gives the row for an
+// draw is the head and then h-1 rows from top on, each w cells wide. row gives the row for an
 // index: nil with true is a row that is not loaded yet.
 func (g *grid[T]) draw(w, h, top, cur int, row func(int) (*T, bool)) []string {
 	digits := g.digits
@@ -179,8 +180,10 @@ func (g *grid[T]) share(room int) {
 	for i, c := range g.cols {
 		if c.rest {
 			g.widths[i] += room
+			room = 0
 		}
 	}
+	g.spare = room + 1
 }
 
 func (g *grid[T]) isMarked(r *T) bool { return g.marked != nil && g.marked(g.id(r)) }
@@ -224,5 +227,6 @@ func (g *grid[T]) line(current, marked bool, cell func(column[T]) (string, lipgl
 			b.WriteString(style.Render(s + gap))
 		}
 	}
+	b.WriteString(spaces(g.spare))
 	return b.String()
 }

@@ -50,10 +50,10 @@ func (l *letter) actions() []action {
 		return ""
 	}
 	return append([]action{
+		{Key: "esc", Label: "back", Do: l.sh.back},
 		{Key: "o", Label: "open the link", Why: link, Do: func() tea.Cmd { return l.sh.follow(confirmLink(l.mail)) }},
 		{Key: "y", Label: "copy the link", Why: link, Do: func() tea.Cmd { return l.sh.copyLink(confirmLink(l.mail)) }},
 		{Key: "l", Label: "link in full", Why: link, Do: func() tea.Cmd { return l.sh.showLink(confirmLink(l.mail)) }},
-		{Key: "esc", Label: "back", Do: l.sh.back},
 	}, moves(l.scroll, func() int { return max(1, l.rows-1) },
 		func() tea.Cmd { l.top = 0; return nil }, func() tea.Cmd { return l.scroll(l.all) })...)
 }

@@ -136,7 +136,7 @@ func (c *contacts) askUnsubscribeMarked() tea.Cmd {
 		},
 		undo: func(id int64) time.Time { return sh.Desk.UndoUntil(sh.Actor, id) },
 	}, func(w int) []string {
-		return sh.dimmed("They leave all their lists, and sending stops. Cards and evidence stay; U undoes a slip for 10 seconds; after that only each person's own click does.", w)
+		return sh.dimmed("They leave all their lists, and sending stops. Cards and evidence stay. U undoes a slip for 10 seconds, but for sign-ups that wait for their click; after that only each person's own click does.", w)
 	})
 }
 
@@ -258,7 +258,7 @@ func (c *contacts) didSeveral(s several, w *work, out outcome, err error) tea.Cm
 			said += ": " + reason(err)
 		}
 	}
-	cmds = append(cmds, sh.undoable(out.slip.ids, out.slip.until))
+	cmds = append(cmds, sh.undoable(out.slip))
 	cmds = append(cmds, sh.say(mood, said+sh.undoHint()))
 	if out.remnant != "" {
 		cmds = append(cmds, sh.say(warning, out.remnant))

@@ -119,7 +119,7 @@ func (p *pager) draw(w, h int) drawn {
 	end := ""
 	var spots []spot
 	for _, a := range p.table() {
-		word := p.sh.helpWord(a)
+		word := p.sh.theme.help(helpWord{a.keys(false), a.Label, a.why() != ""})
 		x := boxLeft + lipgloss.Width(end)
 		spots = append(spots, spot{x, x + lipgloss.Width(word), boxTop + p.rows + 1, func() tea.Cmd { return p.sh.perform(a) }})
 		end += word + "   "

@@ -58,6 +58,10 @@ type figures struct {
 // leastSpark is the fewest cells that a sparkline tells something in.
 const leastSpark = 5
 
+// uncut is the longest of the permissions: these names are never cut for a
+// sparkline.
+const uncut = 14
+
 // table writes rows under a title and the heads of their columns, w cells
 // wide. What names and numbers leave is for the sparklines.
 func (v view) table(title string, heads []string, rows []figures, w int) []string {
@@ -77,7 +81,7 @@ func (v view) table(title string, heads []string, rows []figures, w int) []strin
 			kept = leastSpark + 1
 		}
 	}
-	name = max(1, min(name, label-kept))
+	name = max(1, min(name, max(label-kept, min(label, uncut))))
 	head := v.title(title, label)
 	for i, h := range heads {
 		head += t.dim.Render("  " + fitRight(h, widths[i]))
@@ -85,8 +89,10 @@ func (v view) table(title string, heads []string, rows []figures, w int) []strin
 	out := []string{fit(head, w)}
 	for _, r := range rows {
 		line := r.style.Render(fit(r.name, name))
-		if room := label - name; room > 0 {
+		if room := label - name; room > leastSpark {
 			line += t.accent.Render(" " + fit(spark(r.went, room-1), room-1))
+		} else {
+			line += spaces(room)
 		}
 		for i, n := range r.numbers {
 			style := t.text

@@ -12,6 +12,7 @@ import (
 const (
 	lose = "the store is lost"
 	hold = "answers stay away"
+	late = "timers fire"
 )
 
 // steps presses keys, and does what else can happen.
@@ -24,6 +25,9 @@ func (c *console) steps(steps ...string) *console {
 			c.later()
 		case hold:
 			c.hold = true
+		case late:
+			c.later()
+			c.later()
 		default:
 			c.keys(step)
 		}
@@ -104,6 +108,7 @@ func screens() []shown {
 		{"unsubscribe", few, []string{"u"}},
 		{"erase", few, []string{"d"}},
 		{"erase-picked", few, []string{"d", "asked by letter", "tab", "right"}},
+		{"erase-waiting", few, []string{"d", "asked by letter", "tab", "right", hold, "enter", late}},
 		{"erase-failing", few, []string{"d", "asked by letter", "tab", "right", lose, "enter"}},
 		{"freeze", few, []string{"z"}},
 		{"correct", few, []string{"enter", "c"}},
@@ -111,6 +116,7 @@ func screens() []shown {
 		{"import", empty, []string{"i"}},
 		{"imported", empty, []string{"i", "people.csv", "tab", "News", "tab", "right", "tab", "right", "tab", "enter"}},
 		{"importing", full, []string{hold, "i", "people.csv", "tab", "News", "tab", "tab", "tab", "enter"}},
+		{"importing-overview", full, []string{"5", "1", hold, "i", "people.csv", "tab", "News", "tab", "tab", "tab", "enter", "5"}},
 		{"quit", full, []string{hold, "i", "people.csv", "tab", "News", "tab", "tab", "tab", "enter", "q"}},
 		{"outbox-full", full, []string{"2", "down", "down"}},
 		{"outbox-empty", empty, []string{"2"}},

@@ -12,9 +12,18 @@ import (
 	"kartotek/flows"
 )
 
-// pollEvery is how often the counters, and the screens that want it, look for
-// what other consoles and the web pages have changed.
-const pollEvery = 3 * time.Second
+// How often the counters, and the screens that want it, look for what other
+// consoles and the web pages have changed: seldom where nobody has done anything
+// for a while, because a team leaves many consoles open.
+const (
+	pollEvery = 3 * time.Second
+	pollRest  = 15 * time.Second
+	restsFrom = time.Minute
+)
+
+// slowAfter is how long a question for the counters may wait before the frame
+// says so.
+const slowAfter = 1500 * time.Millisecond
 
 // shell is what all screens share: the way to the desk, the theme, the status
 // line, the overlays, and what the frame shows.
@@ -45,11 +54,12 @@ type shell struct {
 
 	rested string // what the tab line had no room for: the status line tells it when it rests
 
-	w, h  int
-	rest  time.Duration // before the preview follows a cursor that moves fast
-	now   func() time.Time
-	zone  *time.Location
-	after func(time.Duration, tea.Msg) tea.Cmd // a message later on
+	w, h    int
+	touched time.Time     // when a key was pressed last
+	rest    time.Duration // before the preview follows a cursor that moves fast
+	now     func() time.Time
+	zone    *time.Location
+	after   func(time.Duration, tea.Msg) tea.Cmd // a message later on
 }
 
 // The messages that the shell sends to itself.
@@ -57,6 +67,7 @@ type (
 	pollMsg  struct{}
 	retryMsg struct{ n int }
 	fadeMsg  struct{ n int }
+	slowMsg  struct{ seq uint64 }
 	tickMsg  struct{ w *work }
 )
 
@@ -77,6 +88,7 @@ func newShell(ctx context.Context, o Options) *shell {
 			}
 		}
 	}
+	sh.touched = sh.now()
 	sh.theme = newTheme(sh.dark, sh.profile)
 	for _, r := range registry {
 		if (r.when == nil || r.when(o)) && o.Desk.Why(o.Actor, r.act, flows.Card{}) == "" {
@@ -100,13 +112,22 @@ func (sh *shell) actSlot(name string) string {
 // ping asks for the counters: they fill the frame, and the answer tells how
 // the connection is.
 func (sh *shell) ping() tea.Cmd {
-	return read(sh, sh.own, "counts", func(ctx context.Context) (flows.Counts, error) { return sh.Desk.Counts(ctx, sh.Actor) }, func(c flows.Counts, err error) tea.Cmd {
+	ask := read(sh, sh.own, "counts", func(ctx context.Context) (flows.Counts, error) { return sh.Desk.Counts(ctx, sh.Actor) }, func(c flows.Counts, err error) tea.Cmd {
 		if err != nil {
 			return nil
 		}
 		sh.counts, sh.counted = c, true
 		return nil
 	})
+	return tea.Batch(ask, sh.after(slowAfter, slowMsg{sh.own.seq["counts"]}))
+}
+
+// late notes that the store lets a question for the counters wait. It may
+// answer yet: until the question's time is over nothing is lost.
+func (sh *shell) late(m slowMsg) {
+	if sh.own.busy("counts") && sh.own.seq["counts"] == m.seq && !sh.line.lost {
+		sh.line.slow = true
+	}
 }
 
 // contacts is how many contacts can be browsed: tombstones can't.
@@ -129,7 +150,11 @@ func (sh *shell) fetchLists() tea.Cmd {
 
 // poll looks for news, unless the store is lost: then only the line retries.
 func (sh *shell) poll() tea.Cmd {
-	again := sh.after(pollEvery, pollMsg{})
+	pause := pollEvery
+	if sh.now().Sub(sh.touched) > restsFrom {
+		pause = pollRest
+	}
+	again := sh.after(pause, pollMsg{})
 	if sh.line.lost {
 		return again
 	}

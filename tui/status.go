@@ -92,6 +92,7 @@ func (n *notes) fade(id int) {
 // line is the state of the connection to the store.
 type line struct {
 	lost  bool
+	slow  bool // the last question for the counters waits for long
 	tries int
 	until time.Time // of the next try
 	n     int       // counts tries over all, so that an old retry is dropped
@@ -100,13 +101,14 @@ type line struct {
 // gone notes that the store does not answer, and tries again after a pause
 // that grows from one second to half a minute. What is on show stays.
 func (l *line) gone(sh *shell, err error) tea.Cmd {
+	l.slow = false
 	if l.lost && sh.now().Before(l.until) {
 		return nil // another question of the same round
 	}
 	var told tea.Cmd
 	if !l.lost {
 		l.lost, l.tries = true, 0
-		told = sh.say(failed, "the store does not answer; trying again: "+reason(err))
+		told = sh.say(failed, "store lost, trying again: "+reason(err))
 	}
 	pause := min(time.Second<<min(l.tries, 5), 30*time.Second)
 	l.tries++
@@ -126,6 +128,7 @@ func (l *line) retry(sh *shell, m retryMsg) tea.Cmd {
 
 // back notes an answer; after a loss every screen fetches what it missed.
 func (l *line) back(sh *shell) tea.Cmd {
+	l.slow = false
 	if !l.lost {
 		return nil
 	}
@@ -137,6 +140,9 @@ func (l *line) back(sh *shell) tea.Cmd {
 func (l *line) draw(t *theme) (string, lipgloss.Style) {
 	if l.lost {
 		return "✗ store lost, trying again", t.bad
+	}
+	if l.slow {
+		return "◔ waiting for the store", t.warn
 	}
 	return "● connected", t.good
 }

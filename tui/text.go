@@ -56,15 +56,24 @@ func plain(s string) bool {
 	return true
 }
 
+// lenCells is how many cells s takes, without colours in it: nearly every text
+// is ASCII, which takes no look at its characters.
+func lenCells(s string) int {
+	if plain(s) {
+		return len(s)
+	}
+	return ansi.StringWidth(s)
+}
+
 // fit cuts or pads s to exactly w cells.
 func fit(s string, w int) string {
 	if w <= 0 {
 		return ""
 	}
-	n := ansi.StringWidth(s)
+	n := lenCells(s)
 	if n > w {
 		s = ansi.Truncate(s, w, "…")
-		n = ansi.StringWidth(s)
+		n = lenCells(s)
 	}
 	return s + spaces(w-n)
 }
@@ -80,7 +89,7 @@ func cut(s string, w int) string {
 
 // fitRight pads on the left instead.
 func fitRight(s string, w int) string {
-	if n := ansi.StringWidth(s); n < w {
+	if n := lenCells(s); n < w {
 		return spaces(w-n) + s
 	}
 	return fit(s, w)
@@ -116,7 +125,7 @@ func wrap(s string, w int) []string {
 func fold(s string, w int) []string {
 	var out []string
 	for line := range strings.SplitSeq(ansi.Wrap(s, max(w, 1), ""), "\n") {
-		if ansi.StringWidth(line) > w { // Wrap overlooks a space ahead of a long word
+		if lenCells(line) > w { // Wrap overlooks a space ahead of a long word
 			line = ansi.Hardwrap(line, max(w, 2), true)
 		}
 		out = append(out, strings.Split(line, "\n")...)

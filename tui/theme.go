@@ -18,6 +18,7 @@ type theme struct {
 	row                    func(lipgloss.Style) lipgloss.Style // on the row under the cursor
 	button, picked         lipgloss.Style
 	danger                 lipgloss.Style
+	inked                  inked
 }
 
 // newTheme picks colours that read well on the terminal's background and that
@@ -36,6 +37,7 @@ func newTheme(dark bool, profile colorprofile.Profile) *theme {
 		return lipgloss.NewStyle().Foreground(light(lipgloss.Color(onLight), lipgloss.Color(onDark)))
 	}
 	t := &theme{
+		inked:  inked{},
 		text:   lipgloss.NewStyle(),
 		bold:   lipgloss.NewStyle().Bold(true),
 		dim:    pick("242", "247", "8", "7"),
@@ -63,6 +65,25 @@ func newTheme(dark bool, profile colorprofile.Profile) *theme {
 		t.danger = t.bold.Padding(0, 2).Foreground(onAccent).Background(t.bad.GetForeground())
 	}
 	return t
+}
+
+// inked keeps words as they are in the theme's colours: each frame shows mostly
+// those of the one before.
+type inked map[any]string
+
+// keptWords bounds the words that are kept: counts among them change for ever.
+const keptWords = 500
+
+func (k inked) get(word any, draw func() string) string {
+	s, ok := k[word]
+	if !ok {
+		if len(k) >= keptWords {
+			clear(k)
+		}
+		s = draw()
+		k[word] = s
+	}
+	return s
 }
 
 // membership is a membership's status as a symbol, with its style.

@@ -110,7 +110,7 @@ func (o *outbox) destinationLines(w int) []string {
 	for _, d := range o.hosts {
 		host := clean(d.Host)
 		if host == "" {
-			host = "(no server asked yet)"
+			host = "(no server yet)"
 		}
 		numbers := []int64{d.Waiting, d.Deferred, d.Refused, d.Delivered}
 		out = append(out, line(host, t.text, func(i int) (string, lipgloss.Style) {

@@ -14,6 +14,7 @@ import (
 type slip struct {
 	ids   []int64 // SubscriberIDs
 	until time.Time
+	kept  int // how many can't be: their sign-ups waited for a click, and were called off
 }
 
 // slipMsg ends the time in which the last unsubscribing can be taken back.
@@ -27,33 +28,57 @@ func (s *slip) add(a several, id int64) {
 	}
 	if until := a.undo(id); !until.IsZero() {
 		s.ids, s.until = append(s.ids, id), until
+	} else {
+		s.kept++
 	}
 }
 
-// undoable offers to take back what was just done to some contacts, and no
-// longer what was done before.
-func (sh *shell) undoable(ids []int64, until time.Time) tea.Cmd {
-	sh.slip = slip{}
-	left := until.Sub(sh.now())
-	if len(ids) == 0 || left <= 0 {
+// undoable offers to take back what was just done, and no longer what was done
+// before.
+func (sh *shell) undoable(s slip) tea.Cmd {
+	sh.slip = slip{kept: s.kept}
+	left := s.until.Sub(sh.now())
+	if len(s.ids) == 0 || left <= 0 {
 		return nil
 	}
-	sh.slip = slip{ids, until}
-	return sh.after(left, slipMsg{until})
+	sh.slip = s
+	return sh.after(left, slipMsg{s.until})
+}
+
+// slipOf is the slip of unsubscribing one contact.
+func slipOf(id int64, until time.Time) slip {
+	if until.IsZero() {
+		return slip{kept: 1}
+	}
+	return slip{ids: []int64{id}, until: until}
+}
+
+// slipWords tell before unsubscribing a contact how it can be taken back.
+func slipWords(c flows.Card) string {
+	if c.Permission == flows.Pending {
+		return "The sign-up that waits for its click is called off for good."
+	}
+	return "U undoes a slip for 10 seconds; after that only the person's own click does."
 }
 
 // whyUndo is why nothing can be taken back now, or "".
 func (sh *shell) whyUndo() string {
-	if len(sh.slip.ids) == 0 || !sh.now().Before(sh.slip.until) {
-		return "an unsubscribing can be taken back within 10 seconds; erasing never can"
+	switch {
+	case len(sh.slip.ids) > 0 && sh.now().Before(sh.slip.until):
+		return ""
+	case len(sh.slip.ids) == 0 && sh.slip.kept > 0:
+		return "a sign-up that waited for its click stays called off"
 	}
-	return ""
+	return "within 10 seconds of it only; an erasing never"
 }
 
 // undoHint names the key, as long as it does something.
 func (sh *shell) undoHint() string {
-	if sh.whyUndo() != "" {
+	switch {
+	case sh.whyUndo() != "":
 		return ""
+	case sh.slip.kept > 0:
+		return " · U undoes " + number(int64(len(sh.slip.ids))) + " of them within 10 seconds"
 	}
 	return " · U undoes it within 10 seconds"
 }

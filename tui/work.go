@@ -191,7 +191,7 @@ func (w *work) draw(sh *shell, room int) string {
 	if w.stopping {
 		end = t.dim.Render("  stopping …")
 	}
-	name := fit(w.what, max(8, min(lenCells(w.what), room-lipgloss.Width(tail)-lipgloss.Width(end)-3)))
+	name := fit(w.what, max(8, min(lenCells(w.what), room-lipgloss.Width(tail)-lipgloss.Width(end)-4)))
 	return t.accent.Render("⋯ ") + name + "  " + tail + end
 }
 

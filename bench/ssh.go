@@ -1,0 +1,421 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+	"golang.org/x/sync/errgroup"
+
+	"kartotek/flows"
+)
+
+// A team at work: so many sessions at once browse a store of so many contacts,
+// each with a key press a second or so.
+const (
+	teamSessions = 200
+	teamStaff    = 20
+	teamContacts = 100_000
+	teamKeys     = 40
+	teamPace     = time.Second
+	teamIdle     = 10 * time.Second
+)
+
+// walk is what each session does, again and again: down the contacts, to the
+// end of them and back, and through the other screens.
+var walk = append(slices.Repeat([]string{down}, 12), "\x1b[6~", "\x1b[F", "\x1b[A", "\x1b[H", "2", "3", "4", "5", "1")
+
+// team measures the console over SSH on a copy of a store: clients of the SSH
+// library with terminals of both sizes, against one kartotek serve.
+func (b *bench) team(ctx context.Context) (err error) {
+	small := *b
+	small.n = min(b.n, teamContacts)
+	large, err := small.large(ctx)
+	if err != nil {
+		return err
+	}
+	p := embedded(filepath.Join(b.tmp, "team"))
+	if err := copyStore(large, p); err != nil {
+		return err
+	}
+	signers, err := hire(ctx, p)
+	if err != nil {
+		return err
+	}
+	console, err := b.build(ctx, "kartotek")
+	if err != nil {
+		return err
+	}
+	args, err := b.consoleOn(p)
+	if err != nil {
+		return err
+	}
+	s, err := serving(ctx, console, args)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.stop()) }()
+	b.tell("%d sessions over SSH on a store of %d contacts", teamSessions, small.n)
+	return b.watchTeam(ctx, s, signers, fmt.Sprintf("%d sessions over SSH at once, %d contacts", teamSessions, small.n))
+}
+
+// watchTeam opens the sessions, lets them rest, then work, and closes them.
+func (b *bench) watchTeam(ctx context.Context, s *server, signers []ssh.Signer, what string) error {
+	before, err := s.now()
+	if err != nil {
+		return err
+	}
+	visits, err := open(ctx, s.ssh, signers)
+	defer func() {
+		for _, v := range visits {
+			v.leave()
+		}
+	}()
+	if err != nil {
+		return err
+	}
+	rest, err := s.during(func() error { return pause(ctx, teamIdle) })
+	if err != nil {
+		return err
+	}
+	took, work, err := s.browsed(ctx, visits)
+	if err != nil {
+		return err
+	}
+	busy, err := s.now()
+	if err != nil {
+		return err
+	}
+	for _, v := range visits {
+		v.leave()
+	}
+	after, err := s.settled(ctx, before.goroutines)
+	if err != nil {
+		return err
+	}
+	b.add(row{what: what + ": from a press to its frame, median", ours: short(took.median())})
+	b.add(row{what: "  the 99th percentile", ours: short(took.at(0.99))})
+	b.add(row{what: "  processor per key press, SSH and polls included", ours: short(work / time.Duration(len(took)))})
+	b.add(row{what: "  processor while nobody presses a key", ours: fmt.Sprintf("%.0f %% of one", 100*rest.Seconds()/teamIdle.Seconds())})
+	b.add(row{what: "  resident memory with them, without", ours: megabytes(busy.rss), baseline: megabytes(before.rss)})
+	b.add(row{what: "  memory per session", ours: fmt.Sprintf("%d kB", (busy.rss-before.rss)/teamSessions)})
+	b.add(row{
+		what: "  goroutines after they have ended, before", ours: strconv.Itoa(after.goroutines), baseline: strconv.Itoa(before.goroutines),
+		target: "<= 1.0x", verdict: verdict(after.goroutines <= before.goroutines),
+	})
+	b.add(row{what: "  goroutines per session", ours: fmt.Sprintf("%.1f", float64(busy.goroutines-before.goroutines)/teamSessions)})
+	return nil
+}
+
+// hire puts people into staff, and returns their keys.
+func hire(ctx context.Context, p place) ([]ssh.Signer, error) {
+	s, desk, err := openStore(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	var signers []ssh.Signer
+	for i := range teamStaff {
+		_, private, err := ed25519.GenerateKey(nil)
+		if err != nil {
+			return nil, errors.Join(err, s.Close())
+		}
+		signer, err := ssh.NewSignerFromKey(private)
+		if err != nil {
+			return nil, errors.Join(err, s.Close())
+		}
+		if _, err := desk.AddStaff(ctx, staff, fmt.Sprintf("staff%d", i+1), flows.Owner, string(ssh.MarshalAuthorizedKey(signer.PublicKey()))); err != nil {
+			return nil, errors.Join(err, s.Close())
+		}
+		signers = append(signers, signer)
+	}
+	return signers, s.Close()
+}
+
+// server is a kartotek serve with the console over SSH.
+type server struct {
+	cmd  *exec.Cmd
+	web  string
+	ssh  string
+	read sync.WaitGroup
+}
+
+func serving(ctx context.Context, console string, args []string) (*server, error) {
+	s := &server{cmd: exec.CommandContext(ctx, console, append([]string{"serve", "--ssh", "127.0.0.1:0"}, args...)...)}
+	told, err := s.cmd.StderrPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := s.cmd.Start(); err != nil {
+		return nil, err
+	}
+	lines := bufio.NewScanner(told)
+	for s.ssh == "" && lines.Scan() {
+		if _, rest, ok := strings.Cut(lines.Text(), "web pages on "); ok {
+			s.web, _, _ = strings.Cut(rest, ",")
+		}
+		if _, rest, ok := strings.Cut(lines.Text(), "console over SSH on "); ok {
+			s.ssh, _, _ = strings.Cut(rest, ",")
+		}
+	}
+	s.read.Go(func() { io.Copy(io.Discard, told) }) // ends with the process
+	if s.ssh == "" || s.web == "" {
+		return nil, errors.Join(errors.New("kartotek serve did not start"), lines.Err(), s.stop())
+	}
+	return s, nil
+}
+
+func (s *server) stop() error {
+	err := s.cmd.Process.Signal(os.Interrupt)
+	s.read.Wait()
+	return errors.Join(err, s.cmd.Wait())
+}
+
+// usage is what a server holds at a moment.
+type usage struct {
+	rss        int64 // kilobytes
+	goroutines int
+}
+
+func (s *server) now() (u usage, err error) {
+	if u.rss, err = resident(s.cmd.Process.Pid); err != nil {
+		return u, err
+	}
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	res, err := client.Get(s.web + "/metrics")
+	if err != nil {
+		return u, err
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	if err != nil {
+		return u, err
+	}
+	_, rest, ok := bytes.Cut(text, []byte("\ngo_goroutines "))
+	line, _, _ := strings.Cut(string(rest), "\n")
+	if !ok {
+		return u, errors.New("the server does not tell its goroutines")
+	}
+	u.goroutines, err = strconv.Atoi(line)
+	return u, err
+}
+
+// settled waits until no more goroutines are left than there were, or for half
+// a minute.
+func (s *server) settled(ctx context.Context, were int) (u usage, err error) {
+	for range 60 {
+		if u, err = s.now(); err != nil || u.goroutines <= were {
+			return u, err
+		}
+		if err := pause(ctx, teamIdle/20); err != nil {
+			return u, err
+		}
+	}
+	return u, nil
+}
+
+// during is how much of the processors the server took while fn ran.
+func (s *server) during(fn func() error) (time.Duration, error) {
+	start, err := processor(s.cmd.Process.Pid)
+	if err != nil {
+		return 0, err
+	}
+	if err := fn(); err != nil {
+		return 0, err
+	}
+	end, err := processor(s.cmd.Process.Pid)
+	return end - start, err
+}
+
+// browsed lets all sessions walk at once.
+func (s *server) browsed(ctx context.Context, visits []*visit) (took times, work time.Duration, err error) {
+	var mu sync.Mutex
+	work, err = s.during(func() error {
+		g, ctx := errgroup.WithContext(ctx)
+		for _, v := range visits {
+			g.Go(func() error {
+				mine, err := v.walk(ctx)
+				mu.Lock()
+				defer mu.Unlock()
+				took = append(took, mine...)
+				return err
+			})
+		}
+		return g.Wait()
+	})
+	slices.Sort(took)
+	return took, work, err
+}
+
+// visit is a session of a client.
+type visit struct {
+	conn   *ssh.Client
+	keys   io.Writer
+	frames chan int
+	once   sync.Once
+}
+
+// open opens all sessions, a few at a time, and waits until they are painted.
+func open(ctx context.Context, addr string, signers []ssh.Signer) (visits []*visit, err error) {
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(4)
+	var mu sync.Mutex
+	for i := range teamSessions {
+		g.Go(func() error {
+			v, err := come(ctx, addr, signers[i%len(signers)], i)
+			if err != nil {
+				return fmt.Errorf("opening session %d: %w", i+1, err)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			visits = append(visits, v)
+			return nil
+		})
+	}
+	return visits, g.Wait()
+}
+
+// come opens one session, on a terminal of the one or the other size.
+func come(ctx context.Context, addr string, signer ssh.Signer, i int) (*visit, error) {
+	conn, err := ssh.Dial("tcp", addr, &ssh.ClientConfig{
+		User: "bench", Auth: []ssh.AuthMethod{ssh.PublicKeys(signer)}, Timeout: 30 * time.Second,
+		HostKeyCallback: ssh.InsecureIgnoreHostKey(), // our own child, on the loopback
+	})
+	if err != nil {
+		return nil, err
+	}
+	v := &visit{conn: conn, frames: make(chan int, 1024)}
+	if err := v.start(ctx, i); err != nil {
+		v.leave()
+		return nil, err
+	}
+	return v, nil
+}
+
+func (v *visit) start(ctx context.Context, i int) error {
+	ses, err := v.conn.NewSession()
+	if err != nil {
+		return err
+	}
+	rows, cols := 24, 80
+	if i%2 == 1 {
+		rows, cols = 40, 140
+	}
+	if err := ses.RequestPty("xterm-256color", rows, cols, nil); err != nil {
+		return err
+	}
+	in, err := ses.StdinPipe()
+	if err != nil {
+		return err
+	}
+	out, err := ses.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := ses.Shell(); err != nil {
+		return err
+	}
+	v.keys = in
+	seen := make(chan struct{})
+	go v.read(out, seen)
+	select {
+	case <-seen:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(time.Minute):
+		return errors.New("nothing was painted")
+	}
+}
+
+// read tells of the frames from the first painted one on.
+func (v *visit) read(out io.Reader, seen chan struct{}) {
+	defer close(v.frames)
+	var text []byte
+	buf := make([]byte, 16<<10)
+	for {
+		n, err := out.Read(buf)
+		if seen == nil && n > 0 {
+			v.frames <- n
+		} else if text = append(text, buf[:n]...); seen != nil && bytes.Contains(text, []byte(painted)) {
+			close(seen)
+			seen, text = nil, nil
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// walk presses the keys, each when the frame of the one before has come and
+// the pace has passed.
+func (v *visit) walk(ctx context.Context) (took times, err error) {
+	for i := range teamKeys {
+		settle(v.frames, teamPace/2+rand.N(teamPace))
+		start := time.Now()
+		if _, err := io.WriteString(v.keys, walk[i%len(walk)]); err != nil {
+			return took, err
+		}
+		select {
+		case _, ok := <-v.frames:
+			if !ok {
+				return took, errors.New("the server ended a session")
+			}
+			took = append(took, time.Since(start))
+		case <-ctx.Done():
+			return took, ctx.Err()
+		case <-time.After(30 * time.Second):
+			return took, fmt.Errorf("key press %d of a session was not answered", i+1)
+		}
+	}
+	return took, nil
+}
+
+func (v *visit) leave() {
+	v.once.Do(func() { _ = v.conn.Close() }) // the server sees the end either way
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
+}
+
+// processor is how much of the processors a process has taken.
+func processor(pid int) (time.Duration, error) {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0, err
+	}
+	_, rest, _ := strings.Cut(string(stat), ") ") // the name may hold spaces
+	fields := strings.Fields(rest)
+	if len(fields) < 13 {
+		return 0, errors.New("the system does not tell what a process has taken")
+	}
+	var ticks int
+	for _, f := range fields[11:13] { // utime and stime, in hundredths of a second: proc(5)
+		n, err := strconv.Atoi(f)
+		if err != nil {
+			return 0, err
+		}
+		ticks += n
+	}
+	return time.Duration(ticks) * 10 * time.Millisecond, nil
+}
