@@ -24,7 +24,7 @@ import (
 
 // The pragmas of the store's own connections (store/sqlite.go).
 const (
-	readPragmas  = "PRAGMA temp_store=MEMORY; PRAGMA query_only=ON; PRAGMA cache_size=-8000"
+	readPragmas  = "PRAGMA temp_store=MEMORY; PRAGMA query_only=ON; PRAGMA cache_size=-3000"
 	writePragmas = "PRAGMA temp_store=MEMORY; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA secure_delete=ON; PRAGMA cache_size=-32000; PRAGMA wal_autocheckpoint=4000"
 )
 
