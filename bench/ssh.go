@@ -192,7 +192,7 @@ type usage struct {
 }
 
 func (s *server) now() (u usage, err error) {
-	if u.rss, err = resident(s.cmd.Process.Pid); err != nil {
+	if u.rss, err = memory(s.cmd.Process.Pid, "VmRSS"); err != nil {
 		return u, err
 	}
 	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
@@ -365,7 +365,7 @@ func (v *visit) read(out io.Reader, seen chan struct{}) {
 // the pace has passed.
 func (v *visit) walk(ctx context.Context) (took times, err error) {
 	for i := range teamKeys {
-		settle(v.frames, teamPace/2+rand.N(teamPace))
+		v.rest(teamPace/2 + rand.N(teamPace))
 		start := time.Now()
 		if _, err := io.WriteString(v.keys, walk[i%len(walk)]); err != nil {
 			return took, err
@@ -385,6 +385,21 @@ func (v *visit) walk(ctx context.Context) (took times, err error) {
 	return took, nil
 }
 
+// rest lets a time pass, with what comes by itself.
+func (v *visit) rest(during time.Duration) {
+	over := time.After(during)
+	for {
+		select {
+		case _, ok := <-v.frames:
+			if !ok {
+				return
+			}
+		case <-over:
+			return
+		}
+	}
+}
+
 func (v *visit) leave() {
 	v.once.Do(func() { _ = v.conn.Close() }) // the server sees the end either way
 }
@@ -396,26 +411,4 @@ func pause(ctx context.Context, d time.Duration) error {
 	case <-time.After(d):
 		return nil
 	}
-}
-
-// processor is how much of the processors a process has taken.
-func processor(pid int) (time.Duration, error) {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return 0, err
-	}
-	_, rest, _ := strings.Cut(string(stat), ") ") // the name may hold spaces
-	fields := strings.Fields(rest)
-	if len(fields) < 13 {
-		return 0, errors.New("the system does not tell what a process has taken")
-	}
-	var ticks int
-	for _, f := range fields[11:13] { // utime and stime, in hundredths of a second: proc(5)
-		n, err := strconv.Atoi(f)
-		if err != nil {
-			return 0, err
-		}
-		ticks += n
-	}
-	return time.Duration(ticks) * 10 * time.Millisecond, nil
 }
