@@ -154,7 +154,7 @@ func (a *app) assemble(ctx context.Context, e *engine, patient bool) error {
 		return err
 	}
 	e.route = route
-	return a.common.keep(ctx, a.store, e.web != nil)
+	return a.common.keep(ctx, desk, a.set.User, e.web != nil)
 }
 
 // mailWords say how mail leaves.

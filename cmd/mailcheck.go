@@ -56,7 +56,7 @@ func (a *app) checkMail(ctx context.Context, desk *flows.Service) ([]mta.Finding
 		return nil, usageError{errors.New("from takes the address that letters come from, such as news@your.domain")}
 	}
 	pub := mta.Publication{From: from, Bounce: a.common.bounces, Helo: a.helo()}
-	kept, err := desk.SigningKeys(from)
+	kept, err := desk.SenderKeys(ctx, a.cli(), from)
 	if err != nil && !errors.Is(err, flows.ErrNotFound) {
 		return nil, err
 	}

@@ -19,7 +19,7 @@ import (
 // can't be had: migrate and serve, for instance, are this machine's own.
 var overSSH = map[string]func(*cobra.Command, []string) error{
 	"find": nil, "browse": nil, "erase": nil, "unsubscribe": nil, "resubscribe": nil, "overview": nil, "sample": nil,
-	"audit": nil, "audit verify": nil, "audit key": nil, "retention": nil, "retention run": nil,
+	"audit": nil, "audit verify": nil, "audit key": nil, "audit restored": nil, "retention": nil, "retention run": nil,
 	"mailbox": nil, "mailbox show": nil, "lists": nil, "lists add": nil,
 	"outbox": nil, "outbox show": nil, "outbox retry": nil, "outbox hold": nil, "outbox release": nil, "outbox drop": nil,
 	"staff": nil, "staff list": nil, "staff disable": nil, "staff enable": nil, "staff role": nil, "staff keys": nil, "staff keys remove": nil,

@@ -55,33 +55,13 @@ func (a *app) sharedSettings(ctx context.Context) (shared, error) {
 }
 
 // keep tells the other processes; the web pages' address only if they are
-// served here. It writes only what is new: a start must not wait behind
-// another process's import.
-func (s shared) keep(ctx context.Context, st *store.Store, serves bool) error {
+// served here.
+func (s shared) keep(ctx context.Context, desk *flows.Service, user string, serves bool) error {
 	values := map[string]string{store.SettingRoute: s.route, store.SettingCompany: s.company, store.SettingFrom: s.from.Address, store.SettingFromName: s.from.Name}
 	if serves {
 		values[store.SettingPublicURL], values[store.SettingBounce] = s.publicURL, s.bounces
 	}
-	for name, value := range values {
-		old, err := st.Setting(ctx, name)
-		if err != nil {
-			return err
-		}
-		if old == value {
-			delete(values, name)
-		}
-	}
-	if len(values) == 0 {
-		return nil
-	}
-	return st.InTx(ctx, func(tx *store.Tx) error {
-		for name, value := range values {
-			if err := tx.SetSetting(ctx, name, value); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	return desk.KeepSettings(ctx, user, values)
 }
 
 // config is what the flows go by.

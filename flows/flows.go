@@ -112,6 +112,9 @@ func (a Actor) row(at store.Micros, act string, id int64, why string) store.Audi
 	if a.User != "" {
 		door += " (" + a.User + ")"
 	}
+	if a.IP != "" && a.Staff != 0 {
+		door += " " + a.IP
+	}
 	return store.AuditRow{At: at, Actor: a.Name, Role: string(a.Role), Door: door, Act: act, SubscriberID: id, Why: why}
 }
 

@@ -135,6 +135,9 @@ var reached = map[string]reach{
 	"MarkOwnKind": {owners, func(ctx context.Context, s *Service, a Actor) error {
 		return err2(s.MarkOwnKind(ctx, a, "size", true))
 	}},
+	"SenderKeys": {owners, func(ctx context.Context, s *Service, a Actor) error {
+		return err2(s.SenderKeys(ctx, a, "example.com"))
+	}},
 	"MakeSigningKeys": {owners, func(ctx context.Context, s *Service, a Actor) error {
 		return err2(s.MakeSigningKeys(ctx, a, "", false, func(string) ([]SigningKey, error) { return nil, io.EOF }))
 	}},
@@ -194,7 +197,7 @@ var unreached = map[string]string{
 	"FormOf": "web, for anybody", "SignUp": "web, for anybody",
 	"LookConfirm": "web, by a token", "Confirm": "web, by a token", "LookUnsubscribe": "web, by a token", "UnsubscribeByToken": "web, by a token",
 	"MailTotals": "numbers", "Inbox": "the bounce port", "TakeBounce": "the bounce port, by a token",
-	"Spool": "the mail sender", "Capture": "the mail sender", "SigningKeys": "the mail sender", "SigningDomains": "the mail sender", "OnLetter": "wiring", "SetClock": "wiring", "SetLog": "wiring", "Clock": "the clock", "Seal": "the log", "Sealing": "the log", "SealRest": "the log", "EndSealing": "the log", "LogKey": "public", "SaveProof": "what Prove gave", "KeepProof": "what Prove gave", "WriteProof": "what Prove gave", "Tick": "the clock", "CatchUp": "the start", "Migrated": "writes down what opening an embedded store does for anybody",
+	"Spool": "the mail sender", "Capture": "the mail sender", "SigningKeys": "the mail sender", "SigningDomains": "the mail sender", "OnLetter": "wiring", "SetClock": "wiring", "SetLog": "wiring", "Clock": "the clock", "Seal": "the log", "Sealing": "the log", "SealRest": "the log", "EndSealing": "the log", "LogKey": "public", "SaveProof": "what Prove gave", "KeepProof": "what Prove gave", "WriteProof": "what Prove gave", "Tick": "the clock", "CatchUp": "the start", "KeepSettings": "who serves", "Migrated": "writes down what opening an embedded store does for anybody",
 	"Counts": "none for who may not browse", "CursorOf": "a time",
 	"Why": "tells what a role may", "WhyLetter": "tells what a role may", "UndoUntil": "a time",
 	"SignIn": "before there is a role", "KnownKey": "before there is a role", "StillIn": "asks about a role", "SignedIn": "writes who came", "SignedOut": "writes who went", "TurnedAway": "writes who didn't come in",

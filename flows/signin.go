@@ -114,14 +114,11 @@ func (s *Service) noteSession(ctx context.Context, a Actor, act string) error {
 	if a.Staff == 0 {
 		return nil
 	}
-	var why []string
+	why := ""
 	if a.Key != "" {
-		why = append(why, "key "+a.Key)
+		why = "key " + a.Key
 	}
-	if a.IP != "" {
-		why = append(why, "from "+a.IP)
-	}
-	return s.note(ctx, a, act, strings.Join(why, ", "))
+	return s.note(ctx, a, act, why)
 }
 
 // TurnedAway writes down strangers whose sign-in over SSH failed, since the last time

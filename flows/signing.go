@@ -48,6 +48,14 @@ func (s *Service) SigningKeys(domain string) ([]SigningKey, error) {
 	return keys, nil
 }
 
+// SenderKeys is SigningKeys for staff who look after how letters leave.
+func (s *Service) SenderKeys(ctx context.Context, a Actor, domain string) ([]SigningKey, error) {
+	if err := s.allow(ctx, a, doMail); err != nil {
+		return nil, err
+	}
+	return s.SigningKeys(domain)
+}
+
 // MakeSigningKeys keeps new keys of a domain in the key file, in the place of
 // those that are there only with renew set. fresh makes them under a selector.
 func (s *Service) MakeSigningKeys(ctx context.Context, a Actor, domain string, renew bool, fresh func(selector string) ([]SigningKey, error)) (_ []SigningKey, err error) {

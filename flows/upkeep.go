@@ -3,8 +3,11 @@ package flows
 import (
 	"context"
 	"errors"
+	"maps"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 
 	"kartotek/store"
 )
@@ -150,6 +153,42 @@ func (s *Service) AcceptRestore(ctx context.Context, a Actor, reason string) (_ 
 		err = refuse("the log lacks nothing that was signed: there is no restore to own up to")
 	}
 	return lost, err
+}
+
+// KeepSettings keeps what the processes on a store have in common, as whoever
+// serves it says. It writes only what is new: a start must not wait behind
+// another process's import. What was otherwise before is in the audit, under
+// the operating system's user.
+func (s *Service) KeepSettings(ctx context.Context, user string, values map[string]string) error {
+	var changed []string
+	values = maps.Clone(values)
+	for name, value := range values {
+		old, err := s.store.Setting(ctx, name)
+		switch {
+		case err != nil:
+			return err
+		case old == value:
+			delete(values, name)
+		case old != "":
+			changed = append(changed, name)
+		}
+	}
+	if len(values) == 0 {
+		return nil
+	}
+	slices.Sort(changed)
+	return s.store.InTx(ctx, func(tx *store.Tx) error {
+		for name, value := range values {
+			if err := tx.SetSetting(ctx, name, value); err != nil {
+				return err
+			}
+		}
+		if len(changed) == 0 {
+			return nil
+		}
+		a := Actor{Name: "system", Role: RoleSystem, From: "serve", User: short(user)}
+		return audit(ctx, tx, a, store.At(s.now()), "settings", 0, "changed: "+strings.Join(changed, ", "))
+	})
 }
 
 // causeOf is the reason of an act on the whole store, for the audit.

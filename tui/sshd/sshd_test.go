@@ -282,7 +282,7 @@ func TestConsoleOverSSH(t *testing.T) {
 		t.Errorf("the console ended with %d", code)
 	}
 	said := tm.audit()
-	if !strings.Contains(said, "bo ssh sign in key SHA256:") || !strings.Contains(said, ", from 127.0.0.1\n") || !strings.Contains(said, "bo ssh sign out") {
+	if !strings.Contains(said, "bo ssh 127.0.0.1 sign in key SHA256:") || !strings.Contains(said, "bo ssh 127.0.0.1 sign out") {
 		t.Errorf("the audit says:\n%s", said)
 	}
 }
