@@ -31,8 +31,8 @@ func (s *Service) Open(ctx context.Context, a Actor, id int64, given *Given) (_ 
 		return Details{}, err
 	}
 	d := Details{
-		Card: cards[0], FirstName: p.FirstName, LastName: p.LastName, Language: p.Language,
-		Opens: c.Opens, Clicks: c.Clicks, Updates: c.Updates, Position: position(p),
+		Card: cards[0], FirstName: maskedIn(p.FirstName), LastName: maskedIn(p.LastName), Language: maskedIn(p.Language),
+		Opens: c.Opens, Clicks: c.Clicks, Updates: c.Updates, Position: maskedIn(position(p)),
 	}
 	if c.Permission != Deleted {
 		if d.Weeks, err = s.weeks(ctx, id); err != nil {

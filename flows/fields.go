@@ -134,11 +134,12 @@ func (s *Service) ownFields(ctx context.Context, p store.Person) ([]Field, error
 	}
 	out := make([]Field, 0, len(p.Own))
 	for _, f := range p.Own {
-		shown := Field{Name: f.Name, Value: f.Value}
+		field := Field{Name: f.Name, Value: maskedIn(f.Value)}
+		field.Sensitive = field.Value != f.Value
 		if sensitive(kinds, f.Name) {
-			shown.Value, shown.Sensitive = hidden, true
+			field.Value, field.Sensitive = hidden, true
 		}
-		out = append(out, shown)
+		out = append(out, field)
 	}
 	return out, nil
 }

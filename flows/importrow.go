@@ -79,7 +79,7 @@ func (s *Service) itemOf(row *intake.Row) *item {
 		it.person.Own = append(it.person.Own, store.OwnField{Name: f.Name, Value: f.Value})
 	}
 	it.base = store.Contact{
-		Source: oneLine(strings.Map(printable, row.Source), 60), Rating: store.ParseRating(row.Rating),
+		Source: oneLine(maskedIn(strings.Map(printable, row.Source)), 60), Rating: store.ParseRating(row.Rating),
 		Opens: row.Opens, Clicks: row.Clicks, Updates: row.Updates, LastSeenAt: store.At(row.LastActivityAt),
 	}
 	if it.base.Source == "" {

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"kartotek/store"
 )
 
@@ -167,5 +169,37 @@ else@example.dk,,,,7,
 			_, err := d.Reveal(ctx, anna, card.SubscriberID, OwnPrefix+field.Name, "is on the telephone")
 			d.must(err)
 		}
+	}
+}
+
+// TestAddressesAreMaskedWhereverTheyStand: also where a file put them into a
+// field of the company's own, a name or the source.
+func TestAddressesAreMaskedWhereverTheyStand(t *testing.T) {
+	d := newDesk(t)
+	ctx := t.Context()
+	path := filepath.Join(t.TempDir(), "people.csv")
+	d.must(os.WriteFile(path, []byte("email,first_name,source,invoice to,work phone,customer,note\n"+
+		marie+",marie@example.org,from marie@example.org,\"Marie <Marie.J@Example.org>, +45 20 12 34 56\",0045 20123456,0012345678,likes tea @ five\n"), 0o600))
+	_, err := d.Import(ctx, anna, path, ImportOptions{List: "News", Confirmed: true}, nil)
+	d.must(err)
+	card := d.newest(marie)
+	details, err := d.Open(ctx, Actor{Name: "bo", Role: Support, From: "test"}, card.SubscriberID, nil)
+	d.must(err)
+	got := []string{details.FirstName, *card.Source}
+	for _, f := range details.Own {
+		got = append(got, f.Value)
+		if f.Sensitive != strings.Contains(f.Value, "*") {
+			t.Errorf("%s can be uncovered: %v", f.Name, f.Sensitive)
+		}
+	}
+	want := []string{
+		"m****@examp**.org", "from m****@examp**.org", "Marie <M****.*@Examp**.org>, +45 20 ** ** 56", "0045 2*****56", "0012345678", "likes tea @ five",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("staff see (-want +got)\n%s", diff)
+	}
+	r, err := d.Reveal(ctx, anna, card.SubscriberID, OwnPrefix+"invoice to", "the invoice went astray")
+	if d.must(err); !strings.Contains(r.Value, "Marie.J@Example.org") {
+		t.Errorf("it reveals %q", r.Value)
 	}
 }
