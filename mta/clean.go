@@ -29,6 +29,9 @@ func cleanReply(words, recipient string) string {
 
 // oneLine strips what could move a cursor or reorder text; runs of white space become one space.
 func oneLine(s string) string {
+	if isPlain(s) {
+		return s
+	}
 	var b strings.Builder
 	space := false
 	for _, r := range s {
@@ -47,6 +50,18 @@ func oneLine(s string) string {
 	return b.String()
 }
 
+// isPlain tells whether s is of visible ASCII characters with single spaces between them, as most words of servers are.
+func isPlain(s string) bool {
+	space := true // none may come now
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] > '~' || s[i] == ' ' && space {
+			return false
+		}
+		space = s[i] == ' '
+	}
+	return !space
+}
+
 // redact replaces the recipient's address, and its local part where it stands as a word of its own, whatever
 // their letter case. Brackets that the server put around the address are taken with it.
 func redact(s, recipient string) string {
@@ -54,10 +69,14 @@ func redact(s, recipient string) string {
 		return s
 	}
 	local, _, _ := strings.Cut(recipient, "@")
+	if local != "" && isASCII(s) && !containsFold(s, local) {
+		return s
+	}
+	bracketed := "<" + recipient + ">"
 	var b strings.Builder
 	prev := rune(0)
 	for len(s) > 0 {
-		n := matchFold(s, "<"+recipient+">")
+		n := matchFold(s, bracketed)
 		if n == 0 {
 			n = matchFold(s, recipient)
 		}
@@ -92,6 +111,16 @@ func matchFold(s, sub string) int {
 		n += size
 	}
 	return n
+}
+
+// containsFold tells whether sub is somewhere in s, which is ASCII, but for letter case.
+func containsFold(s, sub string) bool {
+	for i := range len(s) {
+		if matchFold(s[i:], sub) > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 func isWord(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }

@@ -61,6 +61,9 @@ func pack(l Letter) (parcel, *Verdict) {
 // CRLF, a stray CR or LF is no line end but a remnant inside a field, and becomes a space: as a line end it
 // would make a header of what follows it.
 func normalise(msg []byte) []byte {
+	if isNormal(msg) {
+		return msg
+	}
 	out := make([]byte, 0, len(msg)+len(msg)/32+2)
 	inHeader := bytes.Contains(msg, []byte("\r\n"))
 	lineStart := 0
@@ -89,6 +92,18 @@ func normalise(msg []byte) []byte {
 	return out
 }
 
+// isNormal tells whether a message has CRLF line ends and nothing else.
+func isNormal(msg []byte) bool {
+	for rest := msg; len(rest) > 0; {
+		i := bytes.IndexByte(rest, '\n')
+		if i < 1 || bytes.IndexByte(rest[:i], '\r') != i-1 {
+			return false
+		}
+		rest = rest[i+1:]
+	}
+	return true
+}
+
 // checkLines refuses what SMTP can't carry and servers treat in different ways.
 func checkLines(msg []byte) error {
 	if bytes.IndexByte(msg, 0) >= 0 {
@@ -105,6 +120,9 @@ func checkLines(msg []byte) error {
 // stuff doubles each dot that begins a line and adds the final one (RFC 5321 section 4.5.2).
 func stuff(msg []byte) []byte {
 	out := make([]byte, 0, len(msg)+len(msg)/64+8)
+	if !bytes.HasPrefix(msg, []byte(".")) && !bytes.Contains(msg, []byte("\n.")) {
+		return append(append(out, msg...), ".\r\n"...)
+	}
 	for line := range bytes.Lines(msg) {
 		if line[0] == '.' {
 			out = append(out, '.')
@@ -126,5 +144,10 @@ func splitHeader(msg []byte) (head, body []byte) {
 }
 
 func hasHighBit(b []byte) bool {
-	return bytes.IndexFunc(b, func(r rune) bool { return r >= utf8.RuneSelf }) >= 0
+	for _, c := range b {
+		if c >= utf8.RuneSelf {
+			return true
+		}
+	}
+	return false
 }
