@@ -20,6 +20,7 @@ import (
 	"github.com/emersion/go-smtp"
 
 	"kartotek/mta"
+	"kartotek/mta/mtatest"
 	"kartotek/store"
 	"kartotek/store/storetest"
 )
@@ -157,6 +158,74 @@ func TestSenderKilled(t *testing.T) {
 		kills, n = 50, 20_000
 	}
 	c, addr := startCounter(t)
+	k := killing{c: c, addr: addr, kills: kills, n: n, open: c.peak}
+	k.sent = func(*desk) int {
+		letters, _ := c.count()
+		return letters
+	}
+	k.run(t)
+}
+
+// relayConnections is how many connections a relay gets at most.
+const relayConnections = 48
+
+// TestSenderKilledBeforePostfix does the same with a Postfix that takes the
+// letters, keeps them in its own queue and passes them on to be counted.
+func TestSenderKilledBeforePostfix(t *testing.T) {
+	if os.Getenv("KARTOTEK_SOAK") == "" {
+		t.Skip("KARTOTEK_SOAK=1 kills it 50 times")
+	}
+	if err := mtatest.Check(); err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal(err)
+		}
+		t.Skip(err)
+	}
+	c, addr := startCounter(t)
+	_, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := mtatest.Start(t.Context(), mtatest.Options{Hostname: "mx.test", Settings: map[string]string{
+		"relayhost": "[127.0.0.1]:" + port, "smtpd_client_connection_count_limit": "0", "default_process_limit": "200", "smtp_tls_security_level": "none",
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := p.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	k := killing{c: c, addr: p.Addr, kills: 50, n: 20_000, open: func() int { return relayConnections }}
+	k.sent = func(d *desk) int {
+		counts, err := d.Counts(t.Context(), anna)
+		d.must(err)
+		return k.n - int(counts.Due)
+	}
+	k.arrive = func(d *desk) {
+		for end := time.Now().Add(4 * time.Minute); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+			if left, err := p.Queue(t.Context()); err == nil && len(left) == 0 {
+				return
+			}
+		}
+		t.Error("Postfix does not pass on what it has taken")
+	}
+	k.run(t)
+}
+
+// killing is a sender that is killed again and again.
+type killing struct {
+	c        *counter
+	addr     string // of the server that takes the letters
+	kills, n int
+	sent     func(*desk) int // how many letters the server has taken
+	open     func() int      // how many connections were open at a kill, at most
+	arrive   func(*desk)     // waits until what the server has taken is with the counter; nil when it is at once
+}
+
+func (k *killing) run(t *testing.T) {
+	c, addr, kills, n := k.c, k.addr, k.kills, k.n
 	dir := t.TempDir()
 	d := deskAt(t, dir)
 	d.SetClock(time.Now)
@@ -170,11 +239,12 @@ func TestSenderKilled(t *testing.T) {
 		cmd.Env = append(os.Environ(), crashDir+"="+dir, crashStore+"="+p.URL, crashRelay+"="+addr)
 		cmd.Stderr = os.Stderr
 		d.must(cmd.Start())
-		before, _ := c.count()
+		before := k.sent(d)
 		after := time.After(20 * time.Second)
-		for now := before; now < min(n, before+20); now, _ = c.count() { // it is at work
+		for now := before; now < min(n, before+20); now = k.sent(d) { // it is at work
 			select {
 			case <-c.more:
+			case <-time.After(10 * time.Millisecond):
 			case <-after:
 				cmd.Process.Kill()
 				cmd.Wait()
@@ -184,8 +254,25 @@ func TestSenderKilled(t *testing.T) {
 		time.Sleep(rand.N(400 * time.Millisecond)) // the moment is the dice's
 		cmd.Process.Kill()
 		cmd.Wait()
-		allowed += c.peak()
+		allowed += k.open()
 	}
+	k.finish(t, d)
+	if k.arrive != nil {
+		k.arrive(d)
+	}
+	letters, copies := c.count()
+	t.Logf("%s: %d kills, %d letters arrived of %d, %d of them twice, %d allowed", storetest.Engine, kills, letters, n, copies-letters, allowed)
+	if letters != n {
+		t.Errorf("%d of %d letters arrived", letters, n)
+	}
+	if copies-letters > allowed {
+		t.Errorf("%d letters arrived twice; there were %d connections at the kills", copies-letters, allowed)
+	}
+}
+
+// finish sends what is left.
+func (k *killing) finish(t *testing.T, d *desk) {
+	c, addr := k.c, k.addr
 	route, err := mta.NewRelay("smtp://" + addr)
 	d.must(err)
 	ctx, stop := context.WithCancel(t.Context())
@@ -222,14 +309,6 @@ func TestSenderKilled(t *testing.T) {
 	stop()
 	wg.Wait()
 	route.Close()
-	letters, copies := c.count()
-	t.Logf("%s: %d kills, %d letters arrived of %d, %d of them twice, %d allowed", storetest.Engine, kills, letters, n, copies-letters, allowed)
-	if letters != n {
-		t.Errorf("%d of %d letters arrived", letters, n)
-	}
-	if copies-letters > allowed {
-		t.Errorf("%d letters arrived twice; there were %d connections at the kills", copies-letters, allowed)
-	}
 }
 
 // TestTwoSendersOnOneStore share the work, and nothing arrives twice.
