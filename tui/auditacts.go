@@ -76,11 +76,11 @@ func (s *auditScreen) only(f flows.AuditFilter) tea.Cmd {
 func (s *auditScreen) askFilter() tea.Cmd {
 	f := &form{title: "Filter", direct: true, labels: []string{"back", "show"}, fields: []field{
 		typed("Who", "a staff name, contact or clock", 64), typed("What", "erase, search, export …", 64), typed("Card", "a SubscriberID", 20),
-		typed("Since", "2026-02-03", 10), typed("Until", "2026-02-28, that day left out", 10),
+		typed("Since", "a day: 2026-01-31, or 30d for 30 days ago", 12), typed("Until", "likewise; that day is included", 12),
 	}, body: func(w int) []string {
 		return s.sh.dimmed("What is left empty does not narrow. Days are in UTC. The filter stays on until F clears it.", w)
 	}}
-	for i, value := range []string{s.filter.Who, s.filter.What, "", dayOf(s.filter.Since), dayOf(s.filter.Until)} {
+	for i, value := range []string{s.filter.Who, s.filter.What, "", dayOf(s.filter.Since), lastDay(s.filter.Until)} {
 		f.fields[i].input.SetValue(value)
 	}
 	if s.filter.SubscriberID != 0 {
@@ -99,11 +99,13 @@ func (s *auditScreen) askFilter() tea.Cmd {
 				return wrong(2, "a SubscriberID is a number")
 			}
 		}
-		for i, into := range map[int]*time.Time{3: &now.Since, 4: &now.Until} {
-			if v := f.value(i); v != "" {
-				if *into, err = time.Parse(dayForm, v); err != nil {
-					return wrong(i, "a day looks like 2026-02-03")
+		for i, into := range []*time.Time{&now.Since, &now.Until} {
+			if v := f.value(3 + i); v != "" {
+				day, err := flows.ParseDay(v, s.sh.now(), time.UTC)
+				if err != nil {
+					return wrong(3+i, reason(err))
 				}
+				*into = day.AddDate(0, 0, i) // the last day is included
 			}
 		}
 		s.sh.close(f)

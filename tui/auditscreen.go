@@ -145,14 +145,14 @@ func newAuditGrid(sh *shell) *grid[flows.AuditEntry] {
 		{title: "At", rank: 0, min: 12, want: 12, cell: func(k ink, r *flows.AuditEntry) (string, lipgloss.Style) {
 			return r.At.In(k.zone).Format("2 Jan 15:04"), k.dim
 		}},
-		{title: "Who", rank: 0, min: 10, want: 10, most: 20, cell: plain(func(r *flows.AuditEntry) string { return r.Actor })},
-		{title: "What", rank: 0, min: 14, want: 14, most: 20, cell: func(k ink, r *flows.AuditEntry) (string, lipgloss.Style) {
+		{title: "Who", rank: 0, min: 9, want: 9, most: 20, cell: plain(func(r *flows.AuditEntry) string { return r.Actor })},
+		{title: "What", rank: 0, min: 15, want: 15, most: 20, cell: func(k ink, r *flows.AuditEntry) (string, lipgloss.Style) {
 			if r.Act == "refused" {
 				return clean(r.Act), k.warn
 			}
 			return clean(r.Act), k.accent
 		}},
-		{title: "Card", rank: 1, min: 8, want: 8, right: true, cell: plain(func(r *flows.AuditEntry) string { return cardNumber(*r) })},
+		{title: "Card", rank: 1, min: 7, want: 8, right: true, cell: plain(func(r *flows.AuditEntry) string { return cardNumber(*r) })},
 		{title: "From", rank: 3, min: 12, want: 14, cell: func(k ink, r *flows.AuditEntry) (string, lipgloss.Style) { return clean(r.From), k.dim }},
 		{title: "Why", rank: 2, min: 16, want: 40, rest: true, cell: func(k ink, r *flows.AuditEntry) (string, lipgloss.Style) { return clean(r.Why), k.dim }},
 	})
@@ -233,15 +233,21 @@ func (s *auditScreen) chips() string {
 		add("card", strconv.FormatInt(f.SubscriberID, 10))
 	}
 	add("since", dayOf(f.Since))
-	add("until", dayOf(f.Until))
+	add("until", lastDay(f.Until))
 	return strings.Join(out, " · ")
 }
-
-const dayForm = "2006-01-02"
 
 func dayOf(t time.Time) string {
 	if t.IsZero() {
 		return ""
 	}
-	return t.Format(dayForm)
+	return t.UTC().Format(time.DateOnly)
+}
+
+// lastDay is the day before a filter's end, which is the last that it takes.
+func lastDay(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return dayOf(t.AddDate(0, 0, -1))
 }

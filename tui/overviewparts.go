@@ -56,7 +56,7 @@ type figures struct {
 }
 
 // leastSpark is the fewest cells that a sparkline tells something in.
-const leastSpark = 5
+const leastSpark = 4
 
 // uncut is the longest of the permissions: these names are never cut for a
 // sparkline.
@@ -81,7 +81,10 @@ func (v view) table(title string, heads []string, rows []figures, w int) []strin
 			kept = leastSpark + 1
 		}
 	}
-	name = max(1, min(name, max(label-kept, min(label, uncut))))
+	if narrow := max(label-kept, min(label, uncut)); label-narrow > leastSpark {
+		name = min(name, narrow)
+	}
+	name = max(1, min(name, label))
 	head := v.title(title, label)
 	for i, h := range heads {
 		head += t.dim.Render("  " + fitRight(h, widths[i]))
@@ -219,7 +222,7 @@ func (v view) requests(o flows.Overview, w int) []string {
 	}
 	line, style := "the next is to be answered "+ago(*o.Requests.Next, v.now), t.dim
 	if o.Requests.Late > 0 {
-		line, style = "! the month is over since "+span(v.now.Sub(*o.Requests.Next)), t.warn
+		line, style = "! the month has been over for "+span(v.now.Sub(*o.Requests.Next)), t.warn
 	}
 	return append(out, style.Render(fit(line, w)))
 }
