@@ -22,9 +22,9 @@ func TestDestinations(t *testing.T) {
 	}
 	next := d.time.Add(time.Hour)
 	for i, v := range []mta.Verdict{
-		{State: mta.Deferred, Retry: next, Host: "mx1.example.com", Reply: "4.7.1 come back later"},
-		{State: mta.Refused, Host: "mx1.example.com", Reply: "5.1.1 nobody here"},
-		{State: mta.Delivered, Host: "mx2.example.com", Reply: "2.0.0 Ok"},
+		{State: mta.Deferred, Retry: next, Host: "mx1.hosting.test", Reply: "4.7.1 come back later"},
+		{State: mta.Refused, Host: "mx1.hosting.test", Reply: "5.1.1 nobody here"},
+		{State: mta.Delivered, Host: "mx2.hosting.test", Reply: "2.0.0 Ok"},
 	} {
 		v.At = d.time
 		d.must(d.Spool().Mark(t.Context(), "me", got[i].ID, v))
@@ -39,9 +39,9 @@ func TestDestinations(t *testing.T) {
 	}
 	next = next.UTC()
 	if diff := cmp.Diff([]Destination{
-		{Host: "mx1.example.com", Deferred: 1, Refused: 1, Next: &next},
+		{Host: "mx1.hosting.test", Deferred: 1, Refused: 1, Next: &next},
 		{Waiting: 1},
-		{Host: "mx2.example.com", Delivered: 1},
+		{Host: "mx2.hosting.test", Delivered: 1},
 	}, all); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
