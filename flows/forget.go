@@ -103,18 +103,31 @@ func (s *Service) forget(ctx context.Context) (n int, err error) {
 	}
 }
 
-func (s *Service) forgetOne(ctx context.Context, tx *store.Tx, t store.Token) error {
-	if err := tx.DropToken(ctx, t); err != nil {
-		return err
-	}
+// frozenPause is how long what a frozen card waited for is put off each time:
+// soon after it is unfrozen it is forgotten.
+const frozenPause = 24 * time.Hour
+
+// waiter is the card that waits for a token's click; nil when none does.
+func waiter(ctx context.Context, tx *store.Tx, t store.Token) (*store.Contact, error) {
 	if t.Purpose != store.ForConfirm || t.UsedAt != 0 {
-		return nil
+		return nil, nil
 	}
 	c, err := tx.Contact(ctx, t.SubscriberID)
 	if errors.Is(err, ErrNotFound) {
-		return nil
+		return nil, nil
 	}
+	return c, err
+}
+
+func (s *Service) forgetOne(ctx context.Context, tx *store.Tx, t store.Token) error {
+	c, err := waiter(ctx, tx, t)
 	if err != nil {
+		return err
+	}
+	if c != nil && c.Frozen { // the clock may change it as little as anybody else
+		return tx.PutOffToken(ctx, t, store.At(s.now().Add(frozenPause)))
+	}
+	if err := tx.DropToken(ctx, t); err != nil || c == nil {
 		return err
 	}
 	at := store.At(s.now())

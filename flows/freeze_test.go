@@ -102,3 +102,32 @@ func mustAddress(t *testing.T, s string) store.Address {
 	}
 	return a
 }
+
+// TestFrozenIsNotForgotten: the clock takes a sign-up that waits as little from
+// a frozen card as anybody else does, until the card is unfrozen.
+func TestFrozenIsNotForgotten(t *testing.T) {
+	for _, from := range []Permission{Pending, Confirmed, withdrawnAgain} {
+		d := newDesk(t)
+		ctx := t.Context()
+		d.bring(marie, from)
+		d.signUp(marie, "shop")
+		before := d.newest(marie)
+		_, err := d.Freeze(ctx, anna, before.SubscriberID, "needed for a claim")
+		d.must(err)
+		for range 3 {
+			d.pass(ConfirmWithin)
+			d.must(d.Tick(ctx))
+		}
+		if card := d.newest(marie); !card.Frozen || card.ListNames() != before.ListNames() || card.Permission != before.Permission {
+			t.Errorf("%v: frozen, it became %v %q", from, card.Permission, card.ListNames())
+		}
+		d.check()
+		_, err = d.Unfreeze(ctx, anna, before.SubscriberID, "settled")
+		d.must(err)
+		d.pass(frozenPause)
+		d.must(d.Tick(ctx))
+		if card := d.newest(marie); card.WaitingUntil != nil || (card.SubscriberID == 0) != (from == Pending) {
+			t.Errorf("%v: unfrozen, it still waits: %+v", from, card)
+		}
+	}
+}

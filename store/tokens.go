@@ -195,6 +195,12 @@ func (q queries) ExpiredTokens(ctx context.Context, now Micros, n int) ([]Token,
 	return out, err
 }
 
+// PutOffToken moves the end of a token.
+func (tx *Tx) PutOffToken(ctx context.Context, t Token, until Micros) error {
+	_, err := tx.exec(ctx, `UPDATE tokens SET expires_at = ? WHERE token_hash = ? AND used_at = 0`, until, t.Hash)
+	return err
+}
+
 // DropToken removes one token; it may be gone already.
 func (tx *Tx) DropToken(ctx context.Context, t Token) error {
 	_, err := tx.exec(ctx, `DELETE FROM tokens WHERE token_hash = ?`, t.Hash)
