@@ -175,6 +175,10 @@ func (b *bench) verifyLarge(ctx context.Context) error {
 	}
 	defer s.Close()
 	b.tell("signing the log")
+	before, err := s.LogHead(ctx)
+	if err != nil {
+		return err
+	}
 	start := time.Now()
 	if err := desk.Seal(ctx); err != nil {
 		return err
@@ -184,7 +188,7 @@ func (b *bench) verifyLarge(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	b.add(row{what: "ordering and signing the log", ours: fmt.Sprintf("%.0f entries/s", float64(head.Size)/took.Seconds())})
+	b.add(row{what: "ordering and signing acts of two entries", ours: fmt.Sprintf("%.0f acts/s", float64(head.Size-before.Size)/2/took.Seconds())})
 	b.tell("verifying the log")
 	start, used := time.Now(), usedCPU()
 	v, err := desk.VerifyAudit(ctx, staff, nil)

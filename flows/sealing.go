@@ -106,11 +106,7 @@ func (s *Service) seal(ctx context.Context, force bool) error {
 // sealSome puts some batches into the tree and signs a checkpoint; false when
 // there was nothing to do.
 func (s *Service) sealSome(ctx context.Context, force bool) (bool, error) {
-	ids, err := s.store.Unplaced(ctx, sealBatches)
-	if err != nil || len(ids) == 0 {
-		return false, err
-	}
-	head, err := s.store.LogHead(ctx)
+	head, err := s.store.LogHead(ctx) // before what waits, so that somebody faster is noticed
 	if err != nil {
 		return false, err
 	}
@@ -118,12 +114,16 @@ func (s *Service) sealSome(ctx context.Context, force bool) (bool, error) {
 	if !force && head.Owner != s.sealer && head.Until > now {
 		return false, nil
 	}
+	waiting, err := s.store.UnplacedBatches(ctx, sealBatches)
+	if err != nil || len(waiting) == 0 {
+		return false, err
+	}
 	if !head.Whole {
 		return false, errLogChanged
 	}
 	to := head
 	to.Frontier, to.Owner, to.Until = head.Clone(), s.sealer, now+store.Micros(sealLease.Microseconds())
-	g, err := s.grow(ctx, &to.Frontier, ids)
+	g, err := grow(&to.Frontier, waiting)
 	if err != nil || len(g.Placed) == 0 {
 		return false, err
 	}
@@ -140,7 +140,7 @@ func (s *Service) sealSome(ctx context.Context, force bool) (bool, error) {
 
 // grow adds the leaves of batches to a tree. A batch that was written or
 // changed by somebody without the key file stays out.
-func (s *Service) grow(ctx context.Context, tree *ledger.Frontier, ids []int64) (store.Growth, error) {
+func grow(tree *ledger.Frontier, waiting []store.Batch) (store.Growth, error) {
 	var g store.Growth
 	foreign := false
 	done := func(level int, n int64, h tlog.Hash) {
@@ -149,21 +149,13 @@ func (s *Service) grow(ctx context.Context, tree *ledger.Frontier, ids []int64) 
 		}
 	}
 	start := tree.Size
-	for _, id := range ids {
-		b, err := s.store.Batch(ctx, id)
-		if errors.Is(err, ErrNotFound) {
-			foreign = true
-			continue
-		}
-		if err != nil {
-			return g, err
-		}
+	for _, b := range waiting {
 		leaves, err := ledger.Leaves(b.Leaves)
 		if err != nil || !b.Whole {
 			foreign = true
 			continue
 		}
-		g.Placed = append(g.Placed, store.PlacedRow{First: tree.Size, Batch: id, N: int64(len(leaves))})
+		g.Placed = append(g.Placed, store.PlacedRow{First: tree.Size, Batch: b.ID, N: int64(len(leaves))})
 		for _, leaf := range leaves {
 			tree.Add(ledger.Hash(leaf), done)
 		}

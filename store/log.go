@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"slices"
 
 	"golang.org/x/mod/sumdb/tlog"
 
@@ -65,6 +66,23 @@ func (q queries) Unplaced(ctx context.Context, n int) ([]int64, error) {
 		out = append(out, id)
 		return err
 	}, `SELECT batch_id FROM unplaced ORDER BY batch_id LIMIT ?`, n)
+	return out, err
+}
+
+// UnplacedBatches reads the first n of them. One that isn't there, which only
+// somebody from outside can have brought about, is without leaves and not whole.
+func (q queries) UnplacedBatches(ctx context.Context, n int) ([]Batch, error) {
+	var out []Batch
+	err := q.each(ctx, func(rows *sql.Rows) error {
+		b := Batch{First: -1}
+		var mac sql.RawBytes
+		if err := rows.Scan(&b.ID, &b.Leaves, &mac); err != nil {
+			return err
+		}
+		b.Whole = len(b.Leaves) > 0 && string(mac) == string(q.keys.log.MAC(macBatch, b.Leaves, b.ID))
+		out = append(out, b)
+		return nil
+	}, `SELECT u.batch_id, b.leaves, b.mac FROM unplaced u LEFT JOIN batches b ON b.batch_id = u.batch_id ORDER BY u.batch_id LIMIT ?`, n)
 	return out, err
 }
 
@@ -192,19 +210,43 @@ func (tx *Tx) Grow(ctx context.Context, from, to LogHead, g Growth) error {
 	if err != nil {
 		return err
 	}
-	for _, p := range g.Placed {
-		if err := tx.fresh(ctx, `INSERT INTO placed (first_leaf, batch_id, n, mac) VALUES (?, ?, ?, ?)`, p.First, p.Batch, p.N, tx.placeMAC(p)); err != nil {
-			return err
-		}
-		if err := tx.one(ctx, `DELETE FROM unplaced WHERE batch_id = ?`, p.Batch); err != nil {
-			return err
-		}
+	if err := tx.place(ctx, g.Placed); err != nil {
+		return err
 	}
 	if err := tx.addSubtrees(ctx, g.Subtrees); err != nil {
 		return err
 	}
 	return tx.fresh(ctx, `INSERT INTO checkpoints (size, note) VALUES (?, ?)`, g.Checkpoint.Size, g.Checkpoint.Note)
 }
+
+// place gives batches their places; errConflict when somebody else has.
+func (tx *Tx) place(ctx context.Context, placed []PlacedRow) error {
+	rows := make([][]any, len(placed))
+	for i, p := range placed {
+		rows[i] = []any{p.First, p.Batch, p.N, tx.placeMAC(p)}
+	}
+	if err := tx.insertAll(ctx, `INSERT INTO placed (first_leaf, batch_id, n, mac)`, rows); err != nil {
+		return err
+	}
+	for some := range slices.Chunk(placed, mostInList) {
+		ids := make([]any, len(some))
+		for i, p := range some {
+			ids[i] = p.Batch
+		}
+		in, args := inList(ids)
+		n, err := tx.exec(ctx, `DELETE FROM unplaced WHERE batch_id IN (`+in+`)`, args...)
+		if err == nil && n != int64(len(some)) {
+			err = errConflict
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// mostInList is how many values an IN list takes.
+const mostInList = 500
 
 // ReleaseLog ends the lease of who makes the tree.
 func (tx *Tx) ReleaseLog(ctx context.Context, owner string) error {
