@@ -2,7 +2,6 @@ package cmd
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -36,7 +35,7 @@ func (a *app) follow(ctx context.Context, f follow, o flows.ImportOptions) error
 	fmt.Fprintf(a.errOut, "kartotek: following %s; stop with ctrl+c\n", clean(f.dir))
 	return desk.Follow(ctx, a.cli(), f.dir, flows.FollowOptions{ImportOptions: o, Settle: f.settle}, func(n flows.Arrival) {
 		if a.set.JSON {
-			_ = json.NewEncoder(a.out).Encode(n) // nobody reads it any more: the feed goes on
+			_ = flows.WriteJSON(a.out, n, "") // nobody reads it any more: the feed goes on
 			return
 		}
 		printArrival(a.out, n)

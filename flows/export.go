@@ -1,11 +1,8 @@
 package flows
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -14,8 +11,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf16"
 
 	"kartotek/flows/sheet"
 	"kartotek/store"
@@ -225,38 +220,13 @@ func keptTime(m store.Micros) *time.Time {
 func (e *ExportedCard) write(w io.Writer, format string) error {
 	switch format {
 	case "json":
-		return e.writeJSON(w)
+		return WriteJSON(w, e, "  ")
 	case "xlsx":
 		return sheet.WriteXLSX(w, e.tables())
 	case "csv":
 		return sheet.WriteCSV(w, e.tables())
 	}
 	return refuse("a card is exported as %s", strings.Join(Formats, ", "))
-}
-
-// writeJSON escapes what can't be printed: a person's fields may hold what a
-// terminal acts on, and the file may be looked at in one.
-func (e *ExportedCard) writeJSON(w io.Writer) error {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetIndent("", "  ")
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(e); err != nil {
-		return err
-	}
-	out := bufio.NewWriter(w)
-	for _, r := range b.String() {
-		switch {
-		case r == '\n' || unicode.IsPrint(r):
-			fmt.Fprintf(out, "%c", r) // an error stays with the writer until Flush
-		case r > 0xffff:
-			high, low := utf16.EncodeRune(r)
-			fmt.Fprintf(out, `\u%04x\u%04x`, high, low)
-		default:
-			fmt.Fprintf(out, `\u%04x`, r)
-		}
-	}
-	return out.Flush()
 }
 
 // tables lays the card out for a spreadsheet.
