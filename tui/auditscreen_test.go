@@ -20,6 +20,8 @@ func TestAuditScreen(t *testing.T) {
 
 	bad := &fakeDesk{n: 40, hostile: true}
 	start(t, bad, 140, 40).keys("4", "v").wants("Tampered with", "audit row 7, entry 7 of the log", "Problems in all: 2").keys("esc").wants("✗ tampered with")
+	back := start(t, &fakeDesk{n: 40, restored: true}, 140, 40).keys("4").wants("whole but for a restore", "35 entries lost by anna").lacks("● whole  ")
+	back.keys("v").wants("Accepted break", "35 entries, from 120 to 154", "the disk was lost")
 	start(t, &fakeDesk{n: 300}, 100, 30).keys("4", "end").wants("100 of 200+").keys("end", "end").wants("250 of 250").lacks("250+")
 }
 

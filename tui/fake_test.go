@@ -20,16 +20,17 @@ var today = time.Date(2026, 6, 15, 12, 0, 0, 0, time.UTC)
 
 // fakeDesk is a Desk over made-up contacts: as many as wanted, none kept.
 type fakeDesk struct {
-	mu      sync.Mutex
-	n       int64 // contacts, SubscriberIDs 1001 to 1000+n
-	hostile bool
-	order   flows.Order // of the page that was asked for last
-	down    error       // every call fails with it
-	changed map[int64]flows.Card
-	did     []string // the acts that arrived
-	during  func(act string)
-	mails   []flows.Mail
-	outbox  []flows.Letter
+	mu       sync.Mutex
+	n        int64 // contacts, SubscriberIDs 1001 to 1000+n
+	hostile  bool
+	restored bool        // a restore was owned up to
+	order    flows.Order // of the page that was asked for last
+	down     error       // every call fails with it
+	changed  map[int64]flows.Card
+	did      []string // the acts that arrived
+	during   func(act string)
+	mails    []flows.Mail
+	outbox   []flows.Letter
 
 	requests []flows.Request
 	queued   int64 // letters that wait beyond those in outbox

@@ -51,6 +51,9 @@ func (d *fakeDesk) LastVerification(context.Context, flows.Actor) (*flows.Verifi
 	if d.hostile {
 		v.Problems, v.First = 2, &flows.Problem{Entry: 7, Row: "audit row 7", What: "it is not what the log holds of it: it was changed" + evil}
 	}
+	if d.restored {
+		v.Setbacks = []flows.Setback{{Row: 9, At: today.Add(-24 * time.Hour), By: "anna", Role: "owner", Why: "the disk was lost", Kept: 120, Lost: 155}}
+	}
 	return &v, nil
 }
 
