@@ -29,7 +29,7 @@ func (s *Service) Capture(ctx context.Context, _, to string, data []byte) error 
 				return err
 			}
 		}
-		_, err = tx.AddCaptured(ctx, address, now, data)
+		_, err = tx.AddCaptured(ctx, c, address, now, data)
 		return err
 	})
 }

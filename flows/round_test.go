@@ -384,3 +384,28 @@ func TestExportedJSONIsPrintable(t *testing.T) {
 		t.Errorf("the name came out as %q", *card.FirstName)
 	}
 }
+
+// TestCapturingGuardsTheCard: an erasure that read the card before a mail was
+// captured starts again, and takes that away too; after it none is kept.
+func TestCapturingGuardsTheCard(t *testing.T) {
+	d := newDesk(t)
+	ctx := t.Context()
+	d.bring(marie, Confirmed)
+	id := d.newest(marie).SubscriberID
+	before, err := d.store.Contact(ctx, id)
+	d.must(err)
+	mail := []byte("Subject: x\r\n\r\nx\r\n")
+	d.must(d.Capture(ctx, "", marie, mail))
+	now, err := d.store.Contact(ctx, id)
+	if d.must(err); now.Version == before.Version {
+		t.Error("who read the card before could write it back")
+	}
+	_, err = d.Erase(ctx, anna, marie, "asked for it")
+	d.must(err)
+	d.must(d.Capture(ctx, "", marie, mail))
+	mails, err := d.Mailbox(ctx, anna, 10)
+	if d.must(err); len(mails) != 0 {
+		t.Errorf("%d mails are left of an erased person", len(mails))
+	}
+	d.check()
+}
