@@ -93,6 +93,21 @@ func TestLostStore(t *testing.T) {
 	c.wants("● connected", "the store answers again", "4 of 39")
 }
 
+// TestWhoOnNarrowScreens: who is signed in, the store and the route are told
+// on any width, by the tab line or by the status line.
+func TestWhoOnNarrowScreens(t *testing.T) {
+	for w := 60; w < 200; w++ {
+		c := start(t, &fakeDesk{n: 20000}, w, 20).wants("anna, owner", "capture", "●")
+		if w > 65 {
+			c.wants("SQLite kartotek.db")
+		}
+	}
+	c := start(t, few(), 60, 20)
+	c.desk.down = errDown
+	c.later()
+	c.wants("✗")
+}
+
 // TestSlowStore: a store that lets a question wait is not lost yet, but the
 // frame says so, until it answers.
 func TestSlowStore(t *testing.T) {

@@ -121,7 +121,7 @@ func (t *theme) tab(w tabWord) string {
 
 // identity is the right part of the tab line: who, on what, by which route,
 // and how the connection is. Where there is no room for all of it, the route
-// and the connection stay, and the status line tells the rest (atRest).
+// and the connection stay, and the status line tells the rest.
 func (sh *shell) identity(room int) string {
 	t := sh.theme
 	route := sh.Mail
@@ -152,10 +152,11 @@ func (sh *shell) identity(room int) string {
 			return t.dim.Render(words) + "  " + linkStyle.Render(state)
 		}
 	}
-	if lenCells(short) <= room {
-		return linkStyle.Render(short)
+	sh.rested = sh.role() + " · mail: " + clean(route) + " · " + clean(sh.Store)
+	if symbol, _, _ := strings.Cut(short, " "); lenCells(short) > room {
+		short = fit(symbol, max(0, min(1, room)))
 	}
-	return ""
+	return linkStyle.Render(short)
 }
 
 // role is who is signed in as what.

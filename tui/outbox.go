@@ -216,8 +216,15 @@ func cellNextTry(k ink, l *flows.Letter) (string, lipgloss.Style) {
 	}
 }
 
+// roomForPace is the height from which the throughput shows over the letters.
+const roomForPace = 16
+
 func (o *outbox) draw(w, h int) []string {
-	above := append(o.engine.lines(o.sh, w), o.engine.alarmLines(o.sh, w)...)
+	above := o.engine.lines(o.sh, w)
+	if h < roomForPace {
+		above = above[:1]
+	}
+	above = append(above, o.engine.alarmLines(o.sh, w)...)
 	if o.state != "" {
 		above = append(above, o.onlyChip())
 	}

@@ -43,7 +43,7 @@ func newTheme(dark bool, profile colorprofile.Profile) *theme {
 		dim:    pick("242", "247", "8", "7"),
 		faint:  pick("251", "240", "7", "8"),
 		off:    pick("246", "243", "7", "8"),
-		accent: pick("62", "147", "5", "13"),
+		accent: pick("56", "147", "5", "13"),
 		good:   pick("28", "114", "2", "10"),
 		warn:   pick("130", "179", "3", "11"),
 		bad:    pick("124", "210", "1", "9"),
