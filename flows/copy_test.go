@@ -44,8 +44,12 @@ func TestCopy(t *testing.T) {
 		if diff := cmp.Diff(before, shown(d, append([]string{marie, back, "waits@example.com"}, addresses[:20]...))); diff != "" {
 			t.Errorf("-before +after\n%s", diff)
 		}
+		rows, err := d.Audit(t.Context(), anna, AuditFilter{What: "copy"}, 0, 10)
+		if d.must(err); len(rows) != i+1 || rows[0].Actor != anna.Name {
+			t.Errorf("the copy doesn't tell who made it: %+v", rows)
+		}
 		// It is a store like any other, with a journal of this machine.
-		_, err := d.Erase(t.Context(), anna, people(d, 5000+i, 1)[0], "asked for it")
+		_, err = d.Erase(t.Context(), anna, people(d, 5000+i, 1)[0], "asked for it")
 		d.must(err)
 		d.check()
 		if j, err := d.store.Journal(t.Context()); err != nil || j.Erasures != 3+i {
@@ -69,7 +73,7 @@ func broken(t *testing.T, from, to storetest.Place) store.Copied {
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		steps := 0
-		copied, err := target.CopyFrom(ctx, s, func(int64, int64) {
+		copied, err := New(s, Config{}).Copy(ctx, anna, target, func(int64, int64) {
 			if steps++; steps == 3 && tries < 5 {
 				cancel()
 			}
