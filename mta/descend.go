@@ -45,6 +45,12 @@ func descend(ctx context.Context, servers []*server, par parcel, mark func(Verdi
 			last = out // words of a server say more than the silence of another
 		}
 		if final := settled(ctx, out); final {
+			if marked := out.unmarked(); marked != nil {
+				s.done(out, began) // the next letter's envelope may go out while this one is marked
+				mark(out.verdict)
+				close(marked)
+				return out
+			}
 			mark(out.verdict)
 			s.done(out, began)
 			return out

@@ -56,6 +56,7 @@ type session struct {
 	tls      string            // protocol version, empty in clear
 	caps     map[string]string // EHLO keywords in upper case, with their parameters
 	sent     int               // messages offered
+	before   <-chan struct{}   // closed once the message before has been marked; nil for none
 	dirty    bool              // a transaction is half open: RSET before the next
 	worn     bool              // not to be kept for another letter
 	born     time.Time
@@ -173,6 +174,9 @@ func (s *session) send(ctx context.Context, p parcel) (reply, error) {
 	if rep, err := s.envelope(ctx, p); err != nil {
 		return rep, err
 	}
+	if err := s.awaitMark(ctx); err != nil {
+		return reply{}, &fault{phaseData, err}
+	}
 	last, err := s.body(ctx, s.patience.block, p.wire)
 	if err != nil {
 		ph := phaseBody
@@ -187,6 +191,21 @@ func (s *session) send(ctx context.Context, p parcel) (reply, error) {
 	}
 	s.dirty = false
 	return rep, step{phase: phaseDot, want: 2}.judge(rep)
+}
+
+// awaitMark returns when it is written down what came of the message before: so a crash repeats one for each
+// connection, at most.
+func (s *session) awaitMark(ctx context.Context) error {
+	if s.before == nil {
+		return nil
+	}
+	select {
+	case <-s.before:
+		s.before = nil
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // step is one command of the envelope.

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -338,5 +340,38 @@ func TestTranscriptIsMasked(t *testing.T) {
 		if !strings.Contains(talk, want) {
 			t.Errorf("%q is missing in\n%s", want, talk)
 		}
+	}
+}
+
+// While a letter is marked, the envelope of the next goes out over its connection, but not the message: a crash would
+// repeat both.
+func TestNextEnvelopeBeforeTheMark(t *testing.T) {
+	enveloped := make(chan struct{})
+	var early atomic.Bool
+	r := relayTo(t, scripted(t, func(c *scriptConn) {
+		c.welcome("PIPELINING")
+		for n := range 2 {
+			c.accept()
+			if n == 1 {
+				_ = c.SetReadDeadline(time.Now().Add(50 * time.Millisecond)) // what isn't held back is here by then
+				_, err := c.r.Peek(1)
+				early.Store(err == nil)
+				_ = c.SetReadDeadline(time.Time{})
+				close(enveloped)
+			}
+			c.until(".\r")
+			c.say("250 2.0.0 taken")
+		}
+		c.hang()
+	}))
+	var second Verdict
+	var wg sync.WaitGroup
+	r.Deliver(t.Context(), testLetter(), func(Verdict) {
+		wg.Go(func() { second = deliverBy(t.Context(), r, testLetter()) })
+		<-enveloped
+	})
+	wg.Wait()
+	if second.State != Delivered || early.Load() {
+		t.Errorf("the second letter was %s, handed over before the first was marked: %v", second.State, early.Load())
 	}
 }

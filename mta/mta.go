@@ -93,8 +93,8 @@ type Spool interface {
 type Route interface {
 	// Name says on screens which route is on, such as "capture" or "relay smtp.example.com:587".
 	Name() string
-	// Deliver makes one attempt and tells mark its verdict, once. The connection that it used serves no other
-	// letter before mark has returned, so that a crash repeats at most one letter a connection. It returns soon
+	// Deliver makes one attempt and tells mark its verdict, once. The connection that it used hands over no other
+	// message before mark has returned, so that a crash repeats at most one letter a connection. It returns soon
 	// after ctx has ended, and leaves the time of the next try of a deferred letter to the sender.
 	Deliver(ctx context.Context, l Letter, mark func(Verdict))
 	// Close ends all connections; no Deliver may be under way.

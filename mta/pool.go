@@ -48,6 +48,17 @@ type outcome struct {
 	pool    *pool
 }
 
+// unmarked makes the connection hand over no other message before the channel is closed; nil where it isn't kept, or
+// waits for the letter before still.
+func (o outcome) unmarked() chan struct{} {
+	if o.session == nil || o.session.before != nil || !o.pool.keeps(o.session) {
+		return nil
+	}
+	marked := make(chan struct{})
+	o.session.before = marked
+	return marked
+}
+
 // release lets the connection serve other letters.
 func (o outcome) release() {
 	if o.session != nil {
@@ -58,8 +69,9 @@ func (o outcome) release() {
 // deliver makes one attempt. A kept connection that turns out to be dead, or that the server ends with 421, costs
 // no attempt: as long as the message can't have arrived it is tried once more over a new one.
 func (p *pool) deliver(ctx context.Context, par parcel) outcome {
-	if s := p.take(); s != nil {
-		out := p.try(ctx, s, par)
+	kept := p.take()
+	if kept != nil {
+		out := p.try(ctx, kept, par)
 		if !stale(out.err) || ctx.Err() != nil {
 			return out
 		}
@@ -67,6 +79,9 @@ func (p *pool) deliver(ctx context.Context, par parcel) outcome {
 	s, err := p.door.open(ctx)
 	if err != nil {
 		return outcome{verdict: failed(because(ctx, err), par.to).complete(s, p.host, par.to), err: err}
+	}
+	if kept != nil {
+		s.before = kept.before // it takes that one's place
 	}
 	return p.try(ctx, s, par)
 }
@@ -132,7 +147,7 @@ func (p *pool) take() *session {
 func (p *pool) put(s *session) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.closed || s.worn || s.sent >= cmp.Or(p.perConn, maxPerConn) || time.Since(s.born) > maxAge {
+	if p.closed || !p.keeps(s) {
 		p.leave(s)
 		return
 	}
@@ -142,6 +157,11 @@ func (p *pool) put(s *session) {
 	} else {
 		s.idle.Reset(maxIdle)
 	}
+}
+
+// keeps tells whether a connection can serve another letter.
+func (p *pool) keeps(s *session) bool {
+	return !s.worn && s.sent < cmp.Or(p.perConn, maxPerConn) && time.Since(s.born) <= maxAge
 }
 
 // expire lets go of s. If it was taken in the meantime nothing happens; at worst it goes a little early.
