@@ -25,11 +25,15 @@ const (
 	soakSamples = 60
 
 	// What an hour may leave behind, in bytes, after its first fifth. A console
-	// that kept only 40 bytes of each key press would keep 1.2 MB of the rest. What
+	// that kept only 80 bytes of each key press would keep 2.3 MB of the rest. What
 	// is resident moves more: the database's caches fill up to their bound.
-	mostHeapGrowth     = 1 << 20
+	mostHeapGrowth     = 2 << 20
 	mostResidentGrowth = 6 << 20
 )
+
+// soakSizes come in turn, so that each fifth of the samples has them all: a
+// screen is memory too.
+var soakSizes = []pty.Winsize{{Rows: 24, Cols: 80}, {Rows: 40, Cols: 140}, {Rows: 20, Cols: 100}, {Rows: 50, Cols: 160}}
 
 // rounds are what somebody does in a console over and over, none of which
 // changes a contact. Each ends on the first screen, nothing open.
@@ -128,7 +132,7 @@ func hour(t *testing.T, term *fast, url string, all [][]string) {
 			heap = append(heap, numbers["go_memstats_next_gc_bytes"])
 			goroutines = append(goroutines, numbers["go_goroutines"])
 			resident = append(resident, numbers["process_resident_memory_bytes"])
-			term.resize(80+random.IntN(80), 20+random.IntN(30))
+			term.resize(soakSizes[len(heap)%len(soakSizes)])
 		}
 	}
 	t.Logf("%d keys in %v, %v a key", pressed, time.Since(start).Round(time.Second), (time.Since(start) / time.Duration(pressed)).Round(100*time.Microsecond))
@@ -156,9 +160,9 @@ func (f *fast) answered(key string) {
 }
 
 // resize makes the terminal another size.
-func (f *fast) resize(cols, rows int) {
+func (f *fast) resize(size pty.Winsize) {
 	f.t.Helper()
-	if err := pty.Setsize(f.tty, &pty.Winsize{Rows: uint16(rows), Cols: uint16(cols)}); err != nil {
+	if err := pty.Setsize(f.tty, &size); err != nil {
 		f.t.Fatal(err)
 	}
 }
