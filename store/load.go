@@ -138,6 +138,9 @@ func indexStatement(name string) string {
 }
 
 func (e *sqliteEngine) dropIndexes(ctx context.Context, names []string) error {
+	if _, err := e.write.conn.ExecContext(ctx, "PRAGMA cache_size="+loadCache); err != nil {
+		return mapSQLite(err)
+	}
 	for _, name := range names {
 		if _, err := e.write.conn.ExecContext(ctx, "DROP INDEX IF EXISTS "+name); err != nil {
 			return mapSQLite(err)

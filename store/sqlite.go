@@ -65,8 +65,12 @@ const readPragmas = "PRAGMA query_only=ON; PRAGMA cache_size=-3000"
 // database by the mover.
 const writePragmas = "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA secure_delete=ON; PRAGMA cache_size=" + writeCache + "; PRAGMA wal_autocheckpoint=0"
 
-// writeCache is the writing connection's page cache, in KiB with a minus.
-const writeCache = "-32000"
+// The writing connection's page cache, in KiB with a minus: a console that acts
+// now and then is to stay small, and a load comes back to the same pages.
+const (
+	writeCache = "-16000"
+	loadCache  = "-32000"
+)
 
 func dsn(path, extra string) string {
 	u := url.URL{Scheme: "file", Path: path, RawQuery: "vfs=" + scrubbing + extra}
