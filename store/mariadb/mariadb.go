@@ -36,6 +36,7 @@ type Server struct {
 
 	o      Options
 	data   string
+	tmp    string // its own: a server that starts clears the one it shares
 	port   string
 	dir    string
 	cmd    *exec.Cmd
@@ -70,8 +71,12 @@ func Start(o Options) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{o: o, dir: dir, data: filepath.Join(dir, "data"), CA: filepath.Join(dir, "ca.pem")}
+	s.tmp = filepath.Join(dir, "tmp")
 	if o.Data != "" {
-		s.data = o.Data
+		s.data, s.tmp = o.Data, o.Data+".tmp"
+	}
+	if err := os.MkdirAll(s.tmp, 0o700); err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
 	if err := s.install(); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
@@ -101,7 +106,7 @@ func (s *Server) install() error {
 	if err != nil {
 		return err
 	}
-	args := []string{"--no-defaults", "--datadir=" + s.data, "--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve"}
+	args := []string{"--no-defaults", "--datadir=" + s.data, "--tmpdir=" + s.tmp, "--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve"}
 	if out, err := exec.Command(install, append(args, asRoot()...)...).CombinedOutput(); err != nil {
 		return fmt.Errorf("mariadb-install-db: %w: %s", err, out)
 	}
@@ -124,7 +129,7 @@ func (s *Server) Up() error {
 		return err
 	}
 	args := []string{
-		"--no-defaults", "--datadir=" + s.data, "--socket=" + filepath.Join(s.dir, "s"), "--pid-file=" + filepath.Join(s.dir, "pid"),
+		"--no-defaults", "--datadir=" + s.data, "--tmpdir=" + s.tmp, "--socket=" + filepath.Join(s.dir, "s"), "--pid-file=" + filepath.Join(s.dir, "pid"),
 		"--port=" + s.port, "--bind-address=127.0.0.1", "--skip-name-resolve", "--skip-log-bin", "--innodb-buffer-pool-size=64M", "--innodb-log-file-size=32M",
 		"--innodb-flush-log-at-trx-commit=1", "--log-error=" + filepath.Join(s.dir, "log"),
 		"--ssl-ca=" + s.CA, "--ssl-cert=" + filepath.Join(s.dir, "server.pem"), "--ssl-key=" + filepath.Join(s.dir, "server.key"),
