@@ -91,7 +91,7 @@ func (s *Service) keepVerification(ctx context.Context, a Actor, v Verification)
 	short := v
 	why := fmt.Sprintf("%d entries, whole", v.Entries)
 	if n := len(v.Setbacks); n > 0 {
-		why = fmt.Sprintf("%d entries, whole but for what %d restores lost", v.Entries, n)
+		why = fmt.Sprintf("%d entries, whole but for what restores lost (%d)", v.Entries, n)
 		short.Setbacks = slices.Clone(v.Setbacks[max(0, n-keptSetbacks):])
 		for i := range short.Setbacks {
 			short.Setbacks[i].Why = ""
