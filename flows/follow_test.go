@@ -136,6 +136,9 @@ func TestFollowLeavesUnfinishedFilesAlone(t *testing.T) {
 	_, err = half.WriteString("email\na@example.dk\n")
 	d.must(err)
 	if !beingWritten(half.Name()) {
+		if os.Getenv("CI") == "true" {
+			t.Fatal("this file system gives no leases")
+		}
 		t.Skip("this file system gives no leases")
 	}
 	d.must(os.WriteFile(filepath.Join(dir, "up.csv.part"), []byte("email\nb@example.dk\n"), 0o600))

@@ -284,7 +284,7 @@ func (im *importer) write(ctx context.Context, items []*item) error {
 	var tally tally
 	if im.o.DryRun {
 		im.again(items)
-	} else if err := im.beginLoad(ctx); err != nil {
+	} else if err := im.goOnLoading(ctx); err != nil {
 		return err
 	}
 	if err := im.s.store.InTx(ctx, func(tx *store.Tx) (err error) {
@@ -299,11 +299,6 @@ func (im *importer) write(ctx context.Context, items []*item) error {
 		}
 		if im.o.DryRun {
 			return errDryRun
-		}
-		if im.load.under != nil {
-			if err := im.load.under.Keep(ctx, tx); err != nil {
-				return err
-			}
 		}
 		return tx.SetImport(ctx, im.fileKey, im.started, int64(items[len(items)-1].line))
 	}); err != nil && !errors.Is(err, errDryRun) {

@@ -26,9 +26,13 @@ func (l *importLoad) expect(done, total int64) {
 	}
 }
 
-// beginLoad begins a load before the first chunk, where it pays: the store at
-// least doubles, so the sorting at the end is mostly of what comes now.
-func (im *importer) beginLoad(ctx context.Context) error {
+// goOnLoading begins a load before the first chunk, where it pays: the store at
+// least doubles, so the sorting at the end is mostly of what comes now. Before
+// the others it keeps the load.
+func (im *importer) goOnLoading(ctx context.Context) error {
+	if im.load.under != nil {
+		return im.load.under.Keep(ctx)
+	}
 	if im.load.asked {
 		return nil
 	}

@@ -220,7 +220,7 @@ func (s *Store) CopyFrom(ctx context.Context, from *Store, progress func(done, t
 	if err != nil {
 		return Copied{}, err
 	}
-	if err := s.attempt(ctx, func(*Tx) error { return s.dropIndexes(ctx) }, func(*Tx) error { return nil }); err != nil {
+	if err := s.attempt(ctx, func(tx *Tx) error { return s.dropIndexes(ctx, tx) }, func(*Tx) error { return nil }); err != nil {
 		return Copied{}, err
 	}
 	c := &copying{to: s, from: from, progress: progress}

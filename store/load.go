@@ -26,8 +26,7 @@ var loadLater = []string{"contacts_mobile", "contacts_permission", "contacts_sou
 // loader is an engine on which it pays to make indexes after a load. On a
 // server, a page is bound to its index and would fail without it.
 type loader interface {
-	// dropIndexes is called in a transaction.
-	dropIndexes(ctx context.Context, names []string) error
+	dropIndexes(ctx context.Context, tx *Tx, names []string) error
 	makeIndex(ctx context.Context, statement string) error
 }
 
@@ -45,25 +44,23 @@ func (s *Store) BeginLoad(ctx context.Context) (*Load, error) {
 		return nil, nil
 	}
 	var l *Load
+	until := s.now().Add(loadLease)
 	err := s.InTx(ctx, func(tx *Tx) error {
 		l = nil
 		value, err := tx.Setting(ctx, settingLoading)
 		if err != nil || value != "" {
 			return err
 		}
-		l = &Load{s: s}
-		if err := l.Keep(ctx, tx); err != nil {
-			return err
-		}
-		return s.dropIndexes(ctx)
+		l = &Load{s: s, until: until}
+		return errors.Join(l.tell(ctx, tx), s.dropIndexes(ctx, tx))
 	})
 	return l, err
 }
 
-// dropIndexes drops them within a transaction, on an engine that has loads.
-func (s *Store) dropIndexes(ctx context.Context) error {
+// dropIndexes drops them, on an engine that has loads.
+func (s *Store) dropIndexes(ctx context.Context, tx *Tx) error {
 	if e, ok := s.engine.(loader); ok {
-		return e.dropIndexes(ctx, loadLater)
+		return e.dropIndexes(ctx, tx, loadLater)
 	}
 	return nil
 }
@@ -85,13 +82,17 @@ func (s *Store) makeIndexes(ctx context.Context, first func(n int) error) error 
 	return nil
 }
 
-// Keep tells others, in a transaction of the load, that it goes on.
-func (l *Load) Keep(ctx context.Context, tx *Tx) error {
+// Keep tells others now and then that the load goes on.
+func (l *Load) Keep(ctx context.Context) error {
 	now := l.s.now()
 	if l.until.Sub(now) > loadLease/2 {
 		return nil
 	}
 	l.until = now.Add(loadLease)
+	return l.s.InTx(ctx, func(tx *Tx) error { return l.tell(ctx, tx) })
+}
+
+func (l *Load) tell(ctx context.Context, tx *Tx) error {
 	return tx.SetSetting(ctx, settingLoading, strconv.FormatInt(int64(At(l.until)), 10))
 }
 
@@ -102,7 +103,7 @@ func (l *Load) End(ctx context.Context, tell func(n, of int)) error {
 		if tell != nil {
 			tell(n, len(loadLater))
 		}
-		return l.s.InTx(ctx, func(tx *Tx) error { return l.Keep(ctx, tx) })
+		return l.Keep(ctx)
 	}); err != nil {
 		return err
 	}
@@ -137,7 +138,8 @@ func indexStatement(name string) string {
 	return strings.Replace(sqliteSteps()[i], "CREATE INDEX", "CREATE INDEX IF NOT EXISTS", 1)
 }
 
-func (e *sqliteEngine) dropIndexes(ctx context.Context, names []string) error {
+func (e *sqliteEngine) dropIndexes(ctx context.Context, tx *Tx, names []string) error {
+	tx.changes()
 	if _, err := e.write.conn.ExecContext(ctx, "PRAGMA cache_size="+loadCache); err != nil {
 		return mapSQLite(err)
 	}

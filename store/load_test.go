@@ -47,6 +47,26 @@ func TestLoad(t *testing.T) {
 	}
 }
 
+// TestFailedMigrationLeavesNothing: a step that can't be done undoes those
+// before it, or the next start would fail at what is there already.
+func TestFailedMigrationLeavesNothing(t *testing.T) {
+	storetest.Embedded(t)
+	ctx := context.Background()
+	e := open(t, t.TempDir()).engine.(*sqliteEngine)
+	for _, s := range []string{"DROP TABLE sequences", "PRAGMA user_version=0"} {
+		if _, err := e.write.conn.ExecContext(ctx, s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := e.migrate(ctx); err == nil { // the indexes are there already
+		t.Fatal("the migration did not fail")
+	}
+	var n int
+	if err := e.write.conn.QueryRowContext(ctx, "SELECT COUNT(*) FROM sqlite_schema WHERE name = 'sequences'").Scan(&n); err != nil || n != 0 {
+		t.Errorf("a table of a migration that failed is there: %d, %v", n, err)
+	}
+}
+
 // TestLoadLeft leaves a load in the middle, as a process does that dies: others
 // wait for a sign of life, and then make the indexes themselves.
 func TestLoadLeft(t *testing.T) {

@@ -54,6 +54,7 @@ func (e *sqliteEngine) migrate(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		q.changes()
 		for _, step := range all[min(done, int64(len(all))):] {
 			if _, err := e.write.conn.ExecContext(ctx, step); err != nil {
 				return fmt.Errorf("making the schema: %w", mapSQLite(err))

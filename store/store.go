@@ -241,14 +241,20 @@ type queries struct {
 	shared *shared
 }
 
+// changes tells that a transaction changes something from here on: if it fails,
+// it must be undone.
+func (q queries) changes() {
+	if q.shared != nil {
+		q.shared.wrote = true
+	}
+}
+
 func (q queries) exec(ctx context.Context, query string, args ...any) (int64, error) {
 	st, err := q.stmt(ctx, query)
 	if err != nil {
 		return 0, q.told(err)
 	}
-	if q.shared != nil {
-		q.shared.wrote = true
-	}
+	q.changes()
 	res, err := st.ExecContext(ctx, args...)
 	if err != nil {
 		return 0, q.told(err)
