@@ -11,6 +11,7 @@ import (
 type line struct {
 	mu      sync.Mutex
 	waiting []*turn
+	came    chan struct{} // told when one comes, where somebody waits for that
 }
 
 // turn is a transaction that waits for a writer.
@@ -19,6 +20,7 @@ type turn struct {
 	fn     func(queries) error
 	err    error
 	panics any
+	begun  bool // somebody runs it, or has; the line's mutex guards it
 	done   chan struct{}
 }
 
@@ -54,13 +56,13 @@ func (t *turn) within(q queries) bool {
 // wait returns what came of a turn once it was served: by whom has it served by
 // others, or by itself, as soon as there is a slot, or patience has ended.
 func (l *line) wait(t *turn, slot chan struct{}, patience <-chan time.Time, serve func()) error {
-	l.mu.Lock()
-	l.waiting = append(l.waiting, t)
-	l.mu.Unlock()
-	for {
+	l.join(t)
+	for !l.has(t) {
 		select {
 		case slot <- struct{}{}:
-			serve()
+			if !l.has(t) {
+				serve()
+			}
 			<-slot
 		case <-patience:
 			serve()
@@ -68,14 +70,31 @@ func (l *line) wait(t *turn, slot chan struct{}, patience <-chan time.Time, serv
 			if l.withdraw(t) {
 				return t.ctx.Err()
 			}
-			<-t.done // it has begun
 		case <-t.done:
-			if t.panics != nil {
-				panic(t.panics)
-			}
-			return t.err
 		}
 	}
+	<-t.done
+	if t.panics != nil {
+		panic(t.panics)
+	}
+	return t.err
+}
+
+func (l *line) join(t *turn) {
+	l.mu.Lock()
+	l.waiting = append(l.waiting, t)
+	l.mu.Unlock()
+	select {
+	case l.came <- struct{}{}:
+	default: // nobody waits for it, or it was told already
+	}
+}
+
+// has tells that a turn has begun.
+func (l *line) has(t *turn) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return t.begun
 }
 
 // withdraw takes a turn back that has not begun.
@@ -98,5 +117,20 @@ func (l *line) next() *turn {
 	}
 	t := l.waiting[0]
 	l.waiting = l.waiting[1:]
+	t.begun = true
 	return t
+}
+
+// nextBefore is next, and waits for one until end is closed.
+func (l *line) nextBefore(end <-chan struct{}) *turn {
+	for {
+		if t := l.next(); t != nil {
+			return t
+		}
+		select {
+		case <-end:
+			return nil
+		case <-l.came:
+		}
+	}
 }

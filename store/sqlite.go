@@ -146,7 +146,7 @@ func openFile(ctx context.Context, path string, keys *Keys) (*sqliteEngine, erro
 	}
 	e := &sqliteEngine{
 		read:  &cachedDB{db: rdb, stmts: map[string]*sql.Stmt{}},
-		write: &writer{db: wdb, still: still, slot: make(chan struct{}, 1), full: make(chan struct{}, 1), conn: conn, stmts: map[string]*sql.Stmt{}},
+		write: newWriter(wdb, conn, still),
 		still: still,
 		path:  path,
 	}

@@ -26,9 +26,15 @@ const (
 // a copy of the last page, of which a part may follow the sync: that is not
 // gathered. Nor is what SQLite writes before the commit for want of memory, for
 // a transaction that is undone takes that back without a word.
+//
+// The sync itself is left to whoever committed: it can be waited for without
+// the connection. The log's header is synced at once, as SQLite wants, and so is
+// the first commit, for the file's name.
 type walFile struct {
 	encryptedFile
 	committing bool
+	named      bool // the file's name was synced with it
+	owed       bool // a commit waits for its sync
 	synced     bool // in the middle of the page that is written now, perhaps
 	gathered   []byte
 	at         int64 // where that begins
@@ -110,7 +116,20 @@ func (f *walFile) Sync(flags vfs.SyncFlag) error {
 		return err
 	}
 	f.synced = true
+	if f.committing && f.named && f.end > walHeader {
+		f.owed = true
+		return nil
+	}
+	f.named = true
 	return f.encryptedFile.Sync(flags)
+}
+
+// settle syncs what was committed. It may run beside other uses of the file.
+func (f *walFile) settle() error {
+	if err := f.encryptedFile.Sync(vfs.SYNC_NORMAL); err != nil {
+		return sqlite3.IOERR_FSYNC
+	}
+	return nil
 }
 
 // Size implements vfs.File.

@@ -14,6 +14,7 @@ type memoryLog struct {
 	encryptedFile
 	data   []byte
 	writes int
+	syncs  int
 	full   bool
 }
 
@@ -29,7 +30,7 @@ func (m *memoryLog) WriteAt(p []byte, off int64) (int, error) {
 }
 
 func (m *memoryLog) ReadAt(p []byte, off int64) (int, error) { return copy(p, m.data[off:]), nil }
-func (m *memoryLog) Sync(vfs.SyncFlag) error                 { return nil }
+func (m *memoryLog) Sync(vfs.SyncFlag) error                 { m.syncs++; return nil }
 
 // TestLogIsWhatWasWritten: whatever is written by whom, commits or what comes
 // before them, with syncs in the middle of a page: what was synced, and all of a
@@ -121,5 +122,36 @@ func TestLogThatCantBeWritten(t *testing.T) {
 	}
 	if got := len(under.data); got != walHeader+4 {
 		t.Errorf("%d bytes are there", got)
+	}
+}
+
+// TestCommitOwesItsSync: the log's header and the first commit are synced by
+// themselves, and any other by who settles it.
+func TestCommitOwesItsSync(t *testing.T) {
+	under := &memoryLog{}
+	f := &walFile{encryptedFile: under}
+	write := func(n, off int) error {
+		_, err := f.WriteAt(make([]byte, n), int64(off))
+		return errors.Join(err, f.Sync(0))
+	}
+	for i, c := range []struct {
+		begin func() error
+		syncs int
+		owed  bool
+	}{
+		{func() error { return write(walFrame, walHeader) }, 1, false},
+		{func() error { return write(walFrame, walHeader+walFrame) }, 1, true},
+		{f.settle, 2, true},
+		{func() error { return write(walHeader, 0) }, 3, true},
+	} {
+		if err := f.commit(c.begin); err != nil {
+			t.Fatal(err)
+		}
+		if under.syncs != c.syncs || f.owed != c.owed {
+			t.Errorf("step %d: synced %d times, owed: %v", i, under.syncs, f.owed)
+		}
+	}
+	if err := write(walFrame, walHeader); err != nil || under.syncs != 4 {
+		t.Errorf("outside of a commit: synced %d times, %v", under.syncs, err)
 	}
 }

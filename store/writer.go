@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"github.com/ncruces/go-sqlite3"
@@ -23,6 +24,10 @@ const (
 // commit: what is durable costs what one does. Where one of them fails after it
 // has written, all is undone, and each is run again by itself: that is rare,
 // and a savepoint for each would cost every one of them.
+//
+// While a commit gets onto the disk the next group runs, and commits once the
+// one before it is there. Others may read what is on its way there, but nobody
+// is told that it is kept.
 type writer struct {
 	db    *sql.DB
 	still func() error
@@ -31,6 +36,18 @@ type writer struct {
 	conn  *sql.Conn
 	stmts map[string]*sql.Stmt
 	line  line
+
+	landed chan struct{} // closed once the last commit is on the disk, or isn't
+	adrift atomic.Bool   // a commit isn't: what is in the log can't be relied on
+}
+
+func newWriter(db *sql.DB, conn *sql.Conn, still func() error) *writer {
+	landed := make(chan struct{})
+	close(landed)
+	return &writer{
+		db: db, conn: conn, still: still, slot: make(chan struct{}, 1), full: make(chan struct{}, 1), stmts: map[string]*sql.Stmt{},
+		line: line{came: make(chan struct{}, 1)}, landed: landed,
+	}
 }
 
 func (w *writer) stmt(ctx context.Context, query string) (*sql.Stmt, error) {
@@ -71,10 +88,12 @@ func (w *writer) serve() {
 		return // another has run ours
 	}
 	group, broken := w.group(t)
+	if !broken {
+		w.land(group)
+		return
+	}
 	for _, t := range group {
-		if broken {
-			w.alone(t)
-		}
+		w.alone(t)
 		close(t.done)
 	}
 }
@@ -93,11 +112,14 @@ func (w *writer) alone(t *turn) {
 	}
 	if t.err != nil || t.panics != nil {
 		w.rollback(t.ctx)
+		return
 	}
+	t.err = w.settle()
 }
 
-// group runs a transaction and those that wait meanwhile; broken tells that
-// none of them was kept, whatever they returned.
+// group runs a transaction and those that wait meanwhile, or come until the
+// commit before theirs is on the disk; broken tells that none of them was kept,
+// whatever they returned.
 func (w *writer) group(first *turn) (group []*turn, broken bool) {
 	if first.err = w.begin(first.ctx); first.err != nil {
 		return []*turn{first}, false
@@ -105,7 +127,7 @@ func (w *writer) group(first *turn) (group []*turn, broken bool) {
 	q := queries{stmt: w.stmt, told: mapSQLite, shared: newShared()}
 	until := time.Now().Add(groupTime)
 	whole := context.WithoutCancel(first.ctx)
-	for t := first; t != nil; t = w.line.next() {
+	for t := first; t != nil; t = w.line.nextBefore(w.landed) {
 		group = append(group, t)
 		if !t.within(q) || w.ended() {
 			w.rollback(whole)
@@ -117,17 +139,22 @@ func (w *writer) group(first *turn) (group []*turn, broken bool) {
 	}
 	if err := w.end(whole, q); err != nil {
 		w.rollback(whole)
-		for _, t := range group {
-			if t.err == nil && t.panics == nil {
-				t.err = err
-			}
-		}
+		fail(group, err)
 	}
 	return group, false
 }
 
-// end writes what the group shares, and commits. From here on the answer must
-// be the commit's own, so it can't be cancelled.
+// fail tells those of a group that went well that they did not.
+func fail(group []*turn, err error) {
+	for _, t := range group {
+		if t.err == nil && t.panics == nil {
+			t.err = err
+		}
+	}
+}
+
+// end writes what the group shares, and commits behind what is on the disk.
+// From here on the answer must be the commit's own, so it can't be cancelled.
 func (w *writer) end(ctx context.Context, q queries) error {
 	ctx = context.WithoutCancel(ctx)
 	if err := q.shared.flush(ctx, q); err != nil {
@@ -137,6 +164,9 @@ func (w *writer) end(ctx context.Context, q queries) error {
 	if err != nil {
 		return err
 	}
+	if <-w.landed; w.adrift.Load() {
+		return ErrDisk
+	}
 	err = log.commit(func() error { return w.run(ctx, "COMMIT") })
 	if log.end >= walPages*walFrame {
 		select {
@@ -145,6 +175,44 @@ func (w *writer) end(ctx context.Context, q queries) error {
 		}
 	}
 	return err
+}
+
+// land lets a group go once what it has committed is on the disk. Only the
+// file is used meanwhile: the next group runs.
+func (w *writer) land(group []*turn) {
+	log, err := w.log()
+	if err != nil || !log.owed {
+		for _, t := range group {
+			close(t.done)
+		}
+		return
+	}
+	log.owed = false
+	landed := make(chan struct{})
+	w.landed = landed
+	go func() {
+		if err := log.settle(); err != nil {
+			w.adrift.Store(true)
+			fail(group, mapSQLite(err))
+		}
+		close(landed)
+		for _, t := range group {
+			close(t.done)
+		}
+	}()
+}
+
+// settle brings onto the disk what was committed.
+func (w *writer) settle() error {
+	log, err := w.log()
+	if err != nil || !log.owed {
+		return err
+	}
+	log.owed = false
+	if err = log.settle(); err != nil {
+		w.adrift.Store(true)
+	}
+	return mapSQLite(err)
 }
 
 // log is the connection's write-ahead log.
@@ -179,7 +247,27 @@ func (w *writer) begin(ctx context.Context) error {
 	if err := w.still(); err != nil {
 		return err
 	}
+	if w.adrift.Load() {
+		if err := w.restart(ctx); err != nil {
+			return err
+		}
+	}
 	return w.run(ctx, "BEGIN IMMEDIATE")
+}
+
+// restart begins a new log, where the disk has failed to take what is in this
+// one: it would be read up to there only, after a loss of power.
+func (w *writer) restart(ctx context.Context) error {
+	var busy, logged, moved int
+	err := w.conn.QueryRowContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &logged, &moved)
+	switch {
+	case err != nil:
+		return mapSQLite(err)
+	case busy != 0:
+		return ErrBusy
+	}
+	w.adrift.Store(false)
+	return nil
 }
 
 // run executes a statement that begins or ends a transaction.
@@ -196,6 +284,7 @@ func (w *writer) rollback(ctx context.Context) {
 func (w *writer) close() error {
 	w.slot <- struct{}{}
 	defer func() { <-w.slot }()
+	<-w.landed
 	for _, st := range w.stmts {
 		st.Close()
 	}

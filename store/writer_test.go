@@ -5,8 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/ncruces/go-sqlite3/vfs"
 
 	"kartotek/store/storetest"
 )
@@ -80,6 +83,66 @@ func TestTransactionsThatShareACommit(t *testing.T) {
 	}
 	if got := counts.OpenLetters(); int64(len(letters)) != kept || got != kept {
 		t.Errorf("%d were kept, with %d letters, and %d are counted", kept, len(letters), got)
+	}
+}
+
+// deafDisk is a log that can't be synced as long as it is deaf.
+type deafDisk struct {
+	encryptedFile
+	deaf atomic.Bool
+}
+
+func (d *deafDisk) Sync(flags vfs.SyncFlag) error {
+	if d.deaf.Load() {
+		return errors.New("input/output error")
+	}
+	return d.encryptedFile.Sync(flags)
+}
+
+// TestDiskThatTakesNoCommit: what could not be brought onto the disk fails, and
+// so does all that follows, until the log could be begun anew.
+func TestDiskThatTakesNoCommit(t *testing.T) {
+	dir := t.TempDir()
+	storetest.Embedded(t)
+	s := open(t, dir)
+	set := func(name string) error {
+		return s.InTx(t.Context(), func(tx *Tx) error { return tx.SetSetting(t.Context(), name, "kept") })
+	}
+	if err := set("before"); err != nil {
+		t.Fatal(err)
+	}
+	w := s.engine.(*sqliteEngine).write
+	log, err := w.log()
+	if err != nil {
+		t.Fatal(err)
+	}
+	disk := &deafDisk{encryptedFile: log.encryptedFile}
+	log.encryptedFile = disk
+	disk.deaf.Store(true)
+	var wg sync.WaitGroup
+	for i := range 20 {
+		wg.Go(func() {
+			if err := set(fmt.Sprint("lost", i)); !errors.Is(err, ErrDisk) {
+				t.Errorf("the disk took nothing, and the commit returned %v", err)
+			}
+		})
+	}
+	wg.Wait()
+	if err := set("lost too"); !errors.Is(err, ErrDisk) {
+		t.Errorf("after a commit that is not on the disk another returned %v", err)
+	}
+	disk.deaf.Store(false)
+	if err := set("after"); err != nil {
+		t.Fatal(err)
+	}
+	if log.end > 3*walFrame+walHeader {
+		t.Errorf("the log goes on after pages that may be missing, at %d", log.end)
+	}
+	again := open(t, dir)
+	for _, name := range []string{"before", "after"} {
+		if got, err := again.Setting(t.Context(), name); got != "kept" || err != nil {
+			t.Errorf("%s: %q, %v", name, got, err)
+		}
 	}
 }
 
