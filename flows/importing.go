@@ -1,6 +1,7 @@
 package flows
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/sha256"
@@ -9,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"golang.org/x/sync/errgroup"
 
@@ -168,7 +170,7 @@ func (im *importer) openReport() error {
 // run reads and seals on one core while it writes on the other.
 func (im *importer) run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
-	chunks := make(chan []*item, 2)
+	chunks := make(chan []*item)
 	g.Go(func() error {
 		defer close(chunks)
 		return im.readAll(ctx, chunks)
@@ -208,9 +210,10 @@ func (im *importer) readAll(ctx context.Context, chunks chan<- []*item) error {
 }
 
 func (im *importer) readChunk() ([]*item, error) {
-	items := make([]*item, 0, importChunk)
+	most := im.load.chunk()
+	items := make([]*item, 0, most)
 	var row intake.Row
-	for len(items) < importChunk {
+	for len(items) < most {
 		if err := im.in.Next(&row); err != nil {
 			return items, err
 		}
@@ -229,22 +232,12 @@ func (im *importer) seal(ctx context.Context, items []*item) error {
 	if err := im.s.rekeyItems(ctx, items); err != nil {
 		return err
 	}
-	states, err := im.s.store.Known(ctx, keysOf(items))
-	if err != nil {
-		return err
-	}
 	if im.o.DryRun || !im.o.Confirmed {
 		return nil
 	}
-	var fresh []*item
-	for _, it := range items {
-		if it.problem != "" {
-			continue
-		}
-		if _, there := states[string(it.key)]; !there {
-			states[string(it.key)] = store.KnownState{} // the same address further down is known then
-			fresh = append(fresh, it)
-		}
+	fresh, err := im.seemNew(ctx, items)
+	if err != nil {
+		return err
 	}
 	for i, it := range fresh {
 		id, err := im.ids.take(ctx, im.s.store, len(fresh)-i)
@@ -257,6 +250,32 @@ func (im *importer) seal(ctx context.Context, items []*item) error {
 	}
 	return nil
 }
+
+// seemNew are the rows of a chunk whose addresses seem to be new, each once.
+// They are known to be where they can be inserted.
+func (im *importer) seemNew(ctx context.Context, items []*item) (fresh []*item, err error) {
+	states := map[string]store.KnownState{}
+	if im.load.looks() {
+		if states, err = im.s.store.Known(ctx, keysOf(items)); err != nil {
+			return nil, err
+		}
+	}
+	for _, it := range items {
+		if it.problem != "" {
+			continue
+		}
+		if _, there := states[string(it.key)]; !there {
+			states[string(it.key)] = store.KnownState{} // the same address further down is known then
+			fresh = append(fresh, it)
+		}
+	}
+	if im.load.on.Load() { // what is inserted in the order of the keys gets its ids in that order: all tables grow at their ends
+		slices.SortFunc(fresh, byKey)
+	}
+	return fresh, nil
+}
+
+func byKey(a, b *item) int { return bytes.Compare(a.key, b.key) }
 
 // rekeyItems moves addresses that are kept under an older pepper.
 func (s *Service) rekeyItems(ctx context.Context, items []*item) error {
@@ -287,14 +306,16 @@ func (im *importer) write(ctx context.Context, items []*item) error {
 	} else if err := im.goOnLoading(ctx); err != nil {
 		return err
 	}
+	tries := 0
 	if err := im.s.store.InTx(ctx, func(tx *store.Tx) (err error) {
+		tries++
 		tally.reset()
 		if im.o.DryRun && im.res.NewList {
 			if im.list, err = im.s.addList(ctx, tx, im.a, im.o.List); err != nil {
 				return err
 			}
 		}
-		if err := im.apply(ctx, tx, items, &tally); err != nil {
+		if err := im.apply(ctx, tx, items, &tally, tries > 1); err != nil {
 			return err
 		}
 		if im.o.DryRun {
@@ -307,6 +328,7 @@ func (im *importer) write(ctx context.Context, items []*item) error {
 	if err := im.report.add(items); err != nil {
 		return err
 	}
+	im.load.note(tries > 1 || tally[added]+tally[invalid] < int64(len(items)))
 	im.res.Read += int64(len(items))
 	im.res.Added += tally[added]
 	im.res.Updated += tally[updated]
@@ -379,7 +401,7 @@ type idBlock struct {
 // take takes an id, the first of as many as are needed now.
 func (b *idBlock) take(ctx context.Context, s *store.Store, needed int) (int64, error) {
 	if b.next == b.end {
-		b.size = max(needed, min(2*b.size, 10*importChunk))
+		b.size = max(needed, min(2*b.size, 5*loadChunk))
 		err := s.InTx(ctx, func(tx *store.Tx) (err error) {
 			b.next, err = tx.NextIDs(ctx, "contacts", b.size)
 			return err

@@ -11,13 +11,34 @@ import (
 // loadFrom is how many rows make it worth to make indexes at an import's end.
 const loadFrom = 50_000
 
+// loadChunk is how many rows one transaction of a load takes: the index of the
+// addresses, to which each row comes at another page, is written that much less
+// often.
+const loadChunk = 4000
+
 // importLoad is the part of an import that fills a store which is small beside
 // the file: most indexes are made at its end then.
 type importLoad struct {
 	rows  atomic.Int64 // that the file has, about; 0 when that can't be told
 	asked bool
 	under *store.Load // nil: none
+	on    atomic.Bool // there is one
+	clean atomic.Bool // nobody in the last chunk was known
 }
+
+// chunk is how many rows one transaction takes.
+func (l *importLoad) chunk() int {
+	if l.on.Load() {
+		return loadChunk
+	}
+	return importChunk
+}
+
+// looks tells whether it pays to look up who is known before rows are sealed.
+func (l *importLoad) looks() bool { return !l.on.Load() || !l.clean.Load() }
+
+// note takes down whether somebody in a chunk was known.
+func (l *importLoad) note(known bool) { l.clean.Store(!known) }
 
 // expect reckons from its first chunk how many rows a file has.
 func (l *importLoad) expect(done, total int64) {
@@ -51,6 +72,7 @@ func (im *importer) goOnLoading(ctx context.Context) error {
 	}
 	if there <= rows {
 		im.load.under, err = im.s.store.BeginLoad(ctx)
+		im.load.on.Store(im.load.under != nil)
 	}
 	return err
 }

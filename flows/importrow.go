@@ -1,7 +1,6 @@
 package flows
 
 import (
-	"bytes"
 	"context"
 	"net/netip"
 	"slices"
@@ -162,11 +161,14 @@ func whyRefused(c *store.Contact) string {
 }
 
 // apply does a chunk. New rows go in by the order of their address keys, so
-// that the index is walked through once.
-func (im *importer) apply(ctx context.Context, tx *store.Tx, items []*item, t *tally) error {
-	states, err := tx.Known(ctx, keysOf(items))
-	if err != nil {
-		return err
+// that the index is walked through once. Which are new was looked up before:
+// the transaction starts again when one of them is there, and looks then.
+func (im *importer) apply(ctx context.Context, tx *store.Tx, items []*item, t *tally, look bool) (err error) {
+	var states map[string]store.KnownState
+	if look || im.o.DryRun {
+		if states, err = tx.Known(ctx, keysOf(items)); err != nil {
+			return err
+		}
 	}
 	var fresh, others []*item
 	for _, it := range items {
@@ -184,7 +186,7 @@ func (im *importer) apply(ctx context.Context, tx *store.Tx, items []*item, t *t
 			others = append(others, it)
 		}
 	}
-	slices.SortFunc(fresh, func(a, b *item) int { return bytes.Compare(a.key, b.key) })
+	slices.SortFunc(fresh, byKey)
 	if err := im.insert(ctx, tx, fresh...); err != nil {
 		return err
 	}

@@ -15,8 +15,8 @@ type engine interface {
 	inTx(ctx context.Context, fn func(queries) error) error
 	nextIDs(ctx context.Context, tx *Tx, sequence string, n int) (int64, error)
 	returnIDs(ctx context.Context, tx *Tx, sequence string, from, to int64) error
-	// rowsAtOnce is how many rows one statement inserts best.
-	rowsAtOnce() int
+	// insertAll inserts rows; ErrTaken when one of them is there.
+	insertAll(ctx context.Context, tx *Tx, into string, rows [][]any) error
 	schemaVersion(ctx context.Context) (int64, error)
 	wipe(ctx context.Context, patience time.Duration) (bool, error)
 	sweep(ctx context.Context) error

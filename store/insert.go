@@ -2,25 +2,40 @@ package store
 
 import (
 	"context"
+	"errors"
 	"strings"
 )
+
+// rowsAtOnce is how many rows one statement inserts at most.
+const rowsAtOnce = 256
 
 // insertBytes bounds the values of one statement: a server takes packets of a
 // few megabytes at least (max_allowed_packet).
 const insertBytes = 1 << 20
 
-// insertAll inserts rows that were not there when the transaction looked, as
-// many with one statement as the engine is best at; errConflict when somebody
-// else has inserted one of them since. Statements come in sizes of powers of
-// two, so that few are prepared.
+// insertAll inserts rows that were not there when the transaction looked;
+// errConflict when somebody else has inserted one of them since.
 func (tx *Tx) insertAll(ctx context.Context, into string, rows [][]any) error {
+	if len(rows) == 0 {
+		return nil
+	}
+	err := tx.engine.insertAll(ctx, tx, into, rows)
+	if errors.Is(err, ErrTaken) {
+		err = errConflict
+	}
+	return err
+}
+
+// insertAll takes many rows with one statement, as a server is best at.
+// Statements come in sizes of powers of two, so that few are prepared.
+func (e *mysqlEngine) insertAll(ctx context.Context, tx *Tx, into string, rows [][]any) error {
 	for len(rows) > 0 {
-		n := rowsThatFit(rows, tx.engine.rowsAtOnce())
+		n := rowsThatFit(rows, rowsAtOnce)
 		args := make([]any, 0, n*len(rows[0]))
 		for _, r := range rows[:n] {
 			args = append(args, r...)
 		}
-		if err := tx.fresh(ctx, into+" VALUES "+tuples(n, len(rows[0])), args...); err != nil {
+		if _, err := tx.exec(ctx, into+" VALUES "+tuples(n, len(rows[0])), args...); err != nil {
 			return err
 		}
 		rows = rows[n:]

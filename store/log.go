@@ -22,10 +22,19 @@ const (
 	macHead   = "head"
 )
 
+// batchLeaves bounds a batch, of which many are read at once.
+const batchLeaves = 1024
+
 // appendLeaf adds a leaf to what the transaction appends to the log. Writers
-// of several processes don't wait for one another: each transaction has a
-// batch of its own, and the tree is made of them later.
+// of several processes don't wait for one another: each transaction has
+// batches of its own, and the tree is made of them later.
 func (tx *Tx) appendLeaf(ctx context.Context, leaf []byte) (LeafPlace, error) {
+	if tx.nleaf == batchLeaves {
+		if err := tx.flushLeaves(ctx); err != nil {
+			return LeafPlace{}, err
+		}
+		tx.batch, tx.leaves, tx.nleaf = 0, tx.leaves[:0], 0
+	}
 	if tx.batch == 0 {
 		var err error
 		if tx.batch, err = tx.NextIDs(ctx, "batches", 1); err != nil {
@@ -37,7 +46,7 @@ func (tx *Tx) appendLeaf(ctx context.Context, leaf []byte) (LeafPlace, error) {
 	return LeafPlace{tx.batch, tx.nleaf - 1}, nil
 }
 
-// flushLeaves writes the transaction's batch.
+// flushLeaves writes the transaction's last batch.
 func (tx *Tx) flushLeaves(ctx context.Context) error {
 	if tx.batch == 0 {
 		return nil
@@ -49,7 +58,7 @@ func (tx *Tx) flushLeaves(ctx context.Context) error {
 	return tx.fresh(ctx, `INSERT INTO unplaced (batch_id) VALUES (?)`, tx.batch)
 }
 
-// Batch is the leaves of one transaction.
+// Batch is leaves of one transaction, all of them unless they are many.
 type Batch struct {
 	ID     int64
 	First  int64 // its first leaf's place in the tree; -1 when it has none yet

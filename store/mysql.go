@@ -65,8 +65,6 @@ func (e *mysqlEngine) dir(kind string) string { return filepath.Join(e.files, ki
 
 func (e *mysqlEngine) name() string { return e.words }
 
-func (e *mysqlEngine) rowsAtOnce() int { return 256 }
-
 func (e *mysqlEngine) wipe(context.Context, time.Duration) (bool, error) { return true, nil }
 
 func (e *mysqlEngine) close() (err error) {

@@ -83,8 +83,10 @@ type sqliteEngine struct {
 	read  *cachedDB
 	write *writer
 	mover *mover
-	path  string
-	still func() error // whether the file is still the one that was opened
+	// inserts are prepared on the writing connection, for insertAll.
+	inserts map[string]*sqlite3.Stmt
+	path    string
+	still   func() error // whether the file is still the one that was opened
 }
 
 func openSQLite(ctx context.Context, o Options) (engine, *Keys, bool, error) {
@@ -145,10 +147,11 @@ func openFile(ctx context.Context, path string, keys *Keys) (*sqliteEngine, erro
 		return nil, errors.Join(err, rdb.Close(), conn.Close(), wdb.Close())
 	}
 	e := &sqliteEngine{
-		read:  &cachedDB{db: rdb, stmts: map[string]*sql.Stmt{}},
-		write: newWriter(wdb, conn, still),
-		still: still,
-		path:  path,
+		read:    &cachedDB{db: rdb, stmts: map[string]*sql.Stmt{}},
+		write:   newWriter(wdb, conn, still),
+		inserts: map[string]*sqlite3.Stmt{},
+		still:   still,
+		path:    path,
 	}
 	e.startMover()
 	return e, nil
@@ -171,13 +174,11 @@ func (e *sqliteEngine) dir(kind string) string {
 
 func (e *sqliteEngine) name() string { return "SQLite " + filepath.Base(e.path) }
 
-func (e *sqliteEngine) rowsAtOnce() int { return 1 } // a statement costs no way to a server
-
 func (e *sqliteEngine) sweep(context.Context) error { return nil }
 
 func (e *sqliteEngine) close() error {
 	e.mover.end()
-	return errors.Join(e.write.close(), e.read.close())
+	return errors.Join(e.dropInserts(), e.write.close(), e.read.close())
 }
 
 // secure keeps the store's files to their owner; a log that another process

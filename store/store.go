@@ -155,7 +155,7 @@ type Tx struct {
 	deltas  map[string]int64 // what the counters change by
 	day     Day              // under which the changes are counted
 	batch   int64            // of the leaves; 0 until there is one
-	leaves  []byte           // of the log
+	leaves  []byte           // of the log, in that batch
 	nleaf   int64
 }
 
