@@ -13,7 +13,6 @@ import (
 
 var (
 	errNoTLS     = errors.New("the server offers no TLS")
-	errNoLogin   = errors.New("the server offers no way to log in that is known here")
 	errHandshake = errors.New("the TLS handshake failed")
 	errDeaf      = errors.New("the server's name leads to no address that mail may go to")
 	errNowhere   = errors.New("the server's name does not exist")

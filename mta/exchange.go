@@ -3,8 +3,8 @@ package mta
 import (
 	"context"
 	"encoding/base64"
+	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -115,18 +115,9 @@ func (s *session) offers(keyword string) bool {
 	return ok
 }
 
-// login authenticates (RFC 4954) by a mechanism that both sides know.
-func (s *session) login(ctx context.Context, user, password string) error {
-	offered := strings.Fields(strings.ToUpper(s.caps["AUTH"]))
-	var client sasl.Client
-	switch {
-	case slices.Contains(offered, sasl.Plain):
-		client = sasl.NewPlainClient("", user, password)
-	case slices.Contains(offered, sasl.Login):
-		client = sasl.NewLoginClient(user, password)
-	default:
-		return &fault{phaseAuth, errNoLogin}
-	}
+// authenticate carries one log-in through (RFC 4954 section 4). What the two sides say within it is left out of the
+// transcript, for a password could be guessed by it.
+func (s *session) authenticate(ctx context.Context, client sasl.Client) error {
 	mech, initial, err := client.Start()
 	if err != nil {
 		return &fault{phaseAuth, err}
@@ -136,9 +127,13 @@ func (s *session) login(ctx context.Context, user, password string) error {
 		line += " " + base64.StdEncoding.EncodeToString(initial)
 	}
 	for {
+		said := len(s.talk)
 		rep, err := s.ask(ctx, phaseAuth, "AUTH "+mech+" ***", line)
 		if err != nil {
 			return err
+		}
+		if c, ok := client.(*scramClient); ok && rep.code == 235 && !c.proven() {
+			return &fault{phaseAuth, errUnproven}
 		}
 		if rep.code == 235 {
 			return nil
@@ -146,13 +141,18 @@ func (s *session) login(ctx context.Context, user, password string) error {
 		if rep.code != 334 {
 			return &refusal{phaseAuth, rep}
 		}
+		s.talk = s.talk[:min(said+1, len(s.talk))]
+		s.note("< 334 ***")
 		challenge, err := base64.StdEncoding.DecodeString(rep.lines[0])
 		if err != nil {
 			return &fault{phaseAuth, errNoReply}
 		}
 		answer, err := client.Next(challenge)
+		if err != nil && !errors.Is(err, errUnproven) {
+			err = errNoLogin
+		}
 		if err != nil {
-			return &fault{phaseAuth, errNoLogin}
+			return &fault{phaseAuth, err}
 		}
 		line = base64.StdEncoding.EncodeToString(answer)
 	}

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
@@ -24,6 +25,11 @@ import (
 // prove it.
 func postfix(t *testing.T, settings map[string]string) (*mtatest.Postfix, *x509.CertPool) {
 	t.Helper()
+	return postfixWith(t, mtatest.Options{Settings: settings})
+}
+
+func postfixWith(t *testing.T, o mtatest.Options) (*mtatest.Postfix, *x509.CertPool) {
+	t.Helper()
 	if err := mtatest.Check(); err != nil {
 		if os.Getenv("CI") == "true" {
 			t.Fatal(err)
@@ -32,10 +38,9 @@ func postfix(t *testing.T, settings map[string]string) (*mtatest.Postfix, *x509.
 	}
 	cert, roots := certificate(t, "mx.test", time.Now().Add(time.Hour))
 	all := map[string]string{"smtpd_tls_security_level": "may", "smtpd_tls_chain_files": pemFile(t, cert), "smtpd_tls_received_header": "yes"}
-	for name, value := range settings {
-		all[name] = value
-	}
-	p, err := mtatest.Start(t.Context(), mtatest.Options{Hostname: "mx.test", Domains: []string{"example.dk"}, Settings: all})
+	maps.Copy(all, o.Settings)
+	o.Hostname, o.Domains, o.Settings = "mx.test", []string{"example.dk"}, all
+	p, err := mtatest.Start(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}

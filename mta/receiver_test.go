@@ -11,8 +11,10 @@ import (
 	"crypto/x509/pkix"
 	"io"
 	"log"
+	"maps"
 	"math/big"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -34,6 +36,7 @@ type receiver struct {
 	addr             string // where it listens; a free port of 127.0.0.1 unless set before
 	implicit         bool   // TLS from the first byte
 	mail, rcpt, data func() error
+	logins           map[string]func(msg *message) sasl.Server // by mechanism; PLAIN unless set
 
 	mu       sync.Mutex
 	got      []message
@@ -133,16 +136,29 @@ func (s *receiving) Data(r io.Reader) error {
 func (s *receiving) Reset()        { s.msg = message{User: s.msg.User} }
 func (s *receiving) Logout() error { return nil }
 
-func (s *receiving) AuthMechanisms() []string { return []string{sasl.Plain} }
+func (s *receiving) AuthMechanisms() []string {
+	if s.receiver.logins == nil {
+		return []string{sasl.Plain}
+	}
+	return slices.Sorted(maps.Keys(s.receiver.logins))
+}
 
-func (s *receiving) Auth(string) (sasl.Server, error) {
+func (s *receiving) Auth(mech string) (sasl.Server, error) {
+	if s.receiver.logins != nil {
+		return s.receiver.logins[mech](&s.msg), nil
+	}
+	return plainLogin(&s.msg), nil
+}
+
+// plainLogin takes the one user there is, by PLAIN.
+func plainLogin(msg *message) sasl.Server {
 	return sasl.NewPlainServer(func(_, user, password string) error {
 		if user != "kartotek" || password != "s3cret@/:" {
 			return smtp.ErrAuthFailed
 		}
-		s.msg.User = user
+		msg.User = user
 		return nil
-	}), nil
+	})
 }
 
 // certificate makes a self-signed one for name and a pool that trusts it.

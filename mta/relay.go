@@ -37,8 +37,8 @@ type Relay struct {
 //	smtp://HOST:25                  no login; encrypted where the server offers it
 //
 // HOST:PORT may be several with commas between them, in the order in which they are tried. The password may be in a
-// file instead: ?password-file=PATH. Characters with a meaning in URLs are percent-encoded. Login is by PLAIN or LOGIN,
-// within TLS only; SCRAM is not spoken, for go-sasl doesn't have it. Nothing is dialled yet.
+// file instead: ?password-file=PATH. Characters with a meaning in URLs are percent-encoded. Login is
+// within TLS only, by SCRAM, PLAIN or LOGIN as the server offers them. Nothing is dialled yet.
 func NewRelay(rawURL string) (*Relay, error) {
 	r := &Relay{}
 	for _, one := range eachHost(rawURL) {

@@ -93,7 +93,7 @@ func (v Verdict) complete(s *session, host, to string) Verdict {
 // error may hold whatever the other side sent.
 func wordsFor(err error) string {
 	for _, ours := range []error{
-		errBabble, errNoReply, errUnasked, errNoTLS, errNoLogin, errUntrusted, errHandshake, errDeaf, errNowhere,
+		errBabble, errNoReply, errUnasked, errNoTLS, errNoLogin, errUnproven, errUntrusted, errHandshake, errDeaf, errNowhere,
 	} {
 		if errors.Is(err, ours) {
 			return ours.Error()

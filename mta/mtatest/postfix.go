@@ -47,6 +47,7 @@ type Options struct {
 	Domains  []string          // that it takes mail for
 	Settings map[string]string // further lines of main.cf
 	Services []string          // further lines of master.cf, or others in place of those with the same name
+	Login    string            // how it checks passwords: the smtpd.conf of Cyrus SASL
 }
 
 // services are the lines of master.cf, none of them in a chroot: a directory of a test has no room for one.
@@ -139,7 +140,16 @@ func (p *Postfix) setUp(ctx context.Context, o Options) error {
 	if err := os.WriteFile(p.path("etc", "main.cf"), p.mainCF(o), 0o644); err != nil {
 		return err
 	}
-	return os.WriteFile(p.path("etc", "master.cf"), p.masterCF(o), 0o644)
+	if err := os.WriteFile(p.path("etc", "master.cf"), p.masterCF(o), 0o644); err != nil {
+		return err
+	}
+	if o.Login == "" {
+		return nil
+	}
+	if err := os.Mkdir(p.path("etc", "sasl"), 0o755); err != nil { // where Debian's Postfix looks
+		return err
+	}
+	return os.WriteFile(p.path("etc", "sasl", "smtpd.conf"), []byte(o.Login), 0o644)
 }
 
 func (p *Postfix) mainCF(o Options) []byte {
