@@ -14,7 +14,8 @@ func (s *Service) Freeze(ctx context.Context, a Actor, id int64, reason string) 
 	return s.setFrozen(ctx, a, id, true, reason)
 }
 
-// Unfreeze lifts the restriction; letters that were held go out.
+// Unfreeze lifts the restriction; letters that were held with the card go out,
+// those that staff hold don't.
 func (s *Service) Unfreeze(ctx context.Context, a Actor, id int64, reason string) (_ Card, err error) {
 	defer func() { err = s.trace(ctx, a, doFreeze, id, err) }()
 	return s.setFrozen(ctx, a, id, false, reason)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"kartotek/store"
 )
@@ -130,4 +131,33 @@ func TestFrozenIsNotForgotten(t *testing.T) {
 			t.Errorf("%v: unfrozen, it still waits: %+v", from, card)
 		}
 	}
+}
+
+// TestUnfreezingLeavesHeldLetters: what staff hold by hand isn't let go by the
+// card's being frozen and unfrozen; what was held with the card goes on.
+func TestUnfreezingLeavesHeldLetters(t *testing.T) {
+	d := newDesk(t)
+	ctx := t.Context()
+	held := d.letterIn("held")
+	l, err := d.Letter(ctx, anna, held)
+	d.must(err)
+	d.pass(time.Hour)
+	d.signUp(marie, "shop") // another letter to the same person
+	_, err = d.Freeze(ctx, anna, l.SubscriberID, "disputed")
+	d.must(err)
+	if counts, err := d.OutboxStats(ctx, anna); err != nil || counts.Due != 0 || counts.Held != 2 {
+		t.Errorf("frozen: %+v, %v", counts, err)
+	}
+	_, err = d.Unfreeze(ctx, anna, l.SubscriberID, "settled")
+	d.must(err)
+	if counts, err := d.OutboxStats(ctx, anna); err != nil || counts.Due != 1 || counts.Held != 1 {
+		t.Errorf("unfrozen: %+v, %v", counts, err)
+	}
+	if l, err = d.Letter(ctx, anna, held); err != nil || l.State != "held" {
+		t.Errorf("what staff hold is %s, %v", l.State, err)
+	}
+	if got := d.act(anna, ActRelease, held); got != "due" {
+		t.Errorf("released by hand it is %s", got)
+	}
+	d.check()
 }

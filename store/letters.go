@@ -11,13 +11,41 @@ import (
 // at another time, guarded by what was read: whoever claimed it in between makes
 // the transaction start again.
 func (tx *Tx) MoveLetter(ctx context.Context, l *Letter, state LetterState, due Micros) error {
-	if err := tx.one(ctx, `UPDATE outbox SET state = ?, due_at = ?, owner = '' WHERE letter_id = ? AND state = ? AND due_at = ? AND owner = ?`,
-		state, due, l.ID, l.State, l.DueAt, l.Owner); err != nil {
+	return tx.moveLetter(ctx, l, state, due, "")
+}
+
+func (tx *Tx) moveLetter(ctx context.Context, l *Letter, state LetterState, due Micros, owner string) error {
+	if err := tx.one(ctx, `UPDATE outbox SET state = ?, due_at = ?, owner = ? WHERE letter_id = ? AND state = ? AND due_at = ? AND owner = ?`,
+		state, due, owner, l.ID, l.State, l.DueAt, l.Owner); err != nil {
 		return err
 	}
 	tx.add(l.State.counter(), -1)
 	tx.add(state.counter(), 1)
-	l.State, l.DueAt, l.Owner = state, due, ""
+	l.State, l.DueAt, l.Owner = state, due, owner
+	return nil
+}
+
+// withCard owns the letters that are held because their card is frozen.
+const withCard = "card"
+
+// HoldLetters stops the letters of a card that were not sent, or lets those go
+// on that it stopped: what staff hold stays held.
+func (tx *Tx) HoldLetters(ctx context.Context, id int64, hold bool, now Micros) error {
+	letters, err := tx.LettersOf(ctx, id)
+	if err != nil {
+		return err
+	}
+	for _, l := range letters {
+		switch {
+		case hold && l.State.Open():
+			err = tx.moveLetter(ctx, &l, LetterHeld, now, withCard)
+		case !hold && l.State == LetterHeld && l.Owner == withCard:
+			err = tx.MoveLetter(ctx, &l, LetterUrgent, now)
+		}
+		if err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

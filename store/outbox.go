@@ -245,26 +245,6 @@ func (tx *Tx) DropLetters(ctx context.Context, id, listID int64) error {
 	return nil
 }
 
-// HoldLetters stops the letters of a card that were not sent, or lets them go on.
-func (tx *Tx) HoldLetters(ctx context.Context, id int64, hold bool, now Micros) error {
-	letters, err := tx.LettersOf(ctx, id)
-	if err != nil {
-		return err
-	}
-	for _, l := range letters {
-		switch {
-		case hold && l.State.Open():
-			err = tx.MoveLetter(ctx, &l, LetterHeld, now)
-		case !hold && l.State == LetterHeld:
-			err = tx.MoveLetter(ctx, &l, LetterUrgent, now)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // DropLetter removes a letter, its text and what was said about it for good.
 func (tx *Tx) DropLetter(ctx context.Context, l Letter) error {
 	if name := l.State.counter(); name != "" {
