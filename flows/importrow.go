@@ -39,6 +39,7 @@ type item struct {
 	why      string // why it was refused
 	address  store.Address
 	key      []byte
+	peppers  int // that there were when key was hashed
 	person   store.Person
 	base     store.Contact // behaviour, source and rating
 	signedUp time.Time
@@ -61,6 +62,7 @@ func (s *Service) itemOf(row *intake.Row) *item {
 		it.problem = "no full email address"
 		return it
 	}
+	it.peppers = s.store.Keys().Peppers()
 	it.address, it.key = address, s.store.Keys().AddressKey(address)
 	it.person = store.Person{
 		Email: address.Canonical(), FirstName: row.FirstName, LastName: row.LastName,
@@ -165,6 +167,7 @@ func whyRefused(c *store.Contact) string {
 // the transaction starts again when one of them is there, and looks then.
 func (im *importer) apply(ctx context.Context, tx *store.Tx, items []*item, t *tally, look bool) (err error) {
 	var states map[string]store.KnownState
+	im.s.hashAnew(items)
 	if look || im.o.DryRun {
 		if states, err = tx.Known(ctx, keysOf(items)); err != nil {
 			return err
@@ -198,6 +201,17 @@ func (im *importer) apply(ctx context.Context, tx *store.Tx, items []*item, t *t
 		t[it.fate]++
 	}
 	return nil
+}
+
+// hashAnew hashes those addresses again that were hashed before a pepper was
+// added. What was made ready for them under the older one is left aside.
+func (s *Service) hashAnew(items []*item) {
+	keys := s.store.Keys()
+	for _, it := range items {
+		if it.problem == "" && it.peppers != keys.Peppers() {
+			it.peppers, it.key, it.contact = keys.Peppers(), keys.AddressKey(it.address), nil
+		}
+	}
 }
 
 // insert puts in what prepareNew made ready.

@@ -191,3 +191,49 @@ func TestPepper(t *testing.T) {
 		})
 	}
 }
+
+// TestPepperBehindOnesBack adds a pepper, and erases somebody under it, while
+// another process is at work that doesn't know of it: by no door does that one
+// bring the person back.
+func TestPepperBehindOnesBack(t *testing.T) {
+	for door, give := range map[string]func(d *desk, address string){
+		"import": func(d *desk, address string) {
+			path := filepath.Join(d.t.TempDir(), "in.csv")
+			d.must(os.WriteFile(path, []byte("email\nfirst@example.com\n"+address+"\nlast@example.com\n"), 0o600))
+			res, err := d.Import(d.t.Context(), anna, path, ImportOptions{List: "News", Confirmed: true}, nil)
+			if d.must(err); res.Refused != 1 || res.Added != 2 {
+				d.t.Errorf("importing an erased address: %+v", res)
+			}
+		},
+		"sign up": func(d *desk, address string) {
+			d.must(d.SignUp(d.t.Context(), SignUp{Slug: "news", Address: address, Lang: "da", Agreed: true, Client: click}))
+		},
+		"a click": func(d *desk, _ string) {
+			page, err := d.Confirm(d.t.Context(), d.link("confirm"), click)
+			if d.must(err); page.State == PageDone {
+				d.t.Error("confirmed by a link from before the erasure")
+			}
+		},
+	} {
+		t.Run(door, func(t *testing.T) {
+			q := storetest.At(t, t.TempDir())
+			d, e := deskOn(t, q), deskOn(t, q)
+			_, err := d.AddList(t.Context(), anna, "News")
+			d.must(err)
+			d.bring("somebody@example.com", Confirmed)
+			e.bring("before@example.com", Confirmed)
+			if door == "a click" {
+				e.signUp(marie, "news")
+			}
+			_, err = d.AddPepper(t.Context(), anna, nil)
+			d.must(err)
+			_, err = d.Erase(t.Context(), anna, marie, "asked for it")
+			d.must(err)
+			give(e, marie)
+			if f, err := d.Find(t.Context(), anna, marie); err != nil || len(f.Cards) != 1 || f.Cards[0].Permission != Deleted {
+				t.Errorf("found: %+v, %v", f.Cards, err)
+			}
+			d.check()
+		})
+	}
+}

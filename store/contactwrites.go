@@ -29,6 +29,9 @@ func (tx *Tx) AddContact(ctx context.Context, c *Contact) error {
 
 // AddContacts inserts contacts as AddContact does, with few statements.
 func (tx *Tx) AddContacts(ctx context.Context, cs []*Contact) error {
+	if err := tx.samePeppers(ctx); err != nil {
+		return err
+	}
 	rows := make([][]any, len(cs))
 	for i, c := range cs {
 		c.Version = 1

@@ -55,30 +55,63 @@ func (k *Keys) usePepper() error {
 
 // agreePeppers makes the key file and the store agree on the number of peppers.
 func (s *Store) agreePeppers(ctx context.Context) error {
-	text, err := s.raw.Setting(ctx, settingPeppers)
+	keys := s.raw.keys
+	n, err := s.raw.countPeppers(ctx)
 	if err != nil {
 		return err
 	}
-	n, keys := 1, s.raw.keys
-	if text != "" {
-		if n, err = strconv.Atoi(text); err != nil {
-			return ErrDamaged
-		}
+	if n < keys.Peppers() { // the store is older than the key file
+		have := strconv.Itoa(keys.Peppers())
+		return s.attempt(ctx, func(tx *Tx) error { return tx.SetSetting(ctx, settingPeppers, have) }, func(*Tx) error { return nil })
 	}
-	if n > keys.Peppers() {
-		if err := keys.reload(); err != nil {
+	return keys.follow(n)
+}
+
+// follow makes the key file go by as many peppers as the store does.
+func (k *Keys) follow(n int) error {
+	if n > k.Peppers() {
+		if err := k.reload(); err != nil {
 			return err
 		}
 	}
-	switch have := keys.Peppers(); {
-	case n == have:
+	switch have := k.Peppers(); {
+	case n <= have:
 		return nil
-	case n < have: // the store is older than the key file
-		return s.attempt(ctx, func(tx *Tx) error { return tx.SetSetting(ctx, settingPeppers, strconv.Itoa(have)) }, func(*Tx) error { return nil })
-	case n == have+1 && keys.now.Load().nextPepper:
-		return keys.usePepper()
+	case n == have+1 && k.now.Load().nextPepper:
+		return k.usePepper()
 	}
 	return ErrKeysOld
+}
+
+// samePeppers makes sure that the transaction looks and writes under the
+// newest pepper from its beginning to its end, and starts it again otherwise:
+// an address that was hashed while another process added a pepper would stand
+// beside its tombstone.
+func (tx *Tx) samePeppers(ctx context.Context) error {
+	n, err := tx.countPeppers(ctx)
+	if err != nil {
+		return err
+	}
+	if err := tx.keys.follow(n); err != nil {
+		return err
+	}
+	if tx.keys.Peppers() != tx.peppers {
+		return errConflict
+	}
+	return nil
+}
+
+// countPeppers tells how many peppers the store goes by.
+func (q queries) countPeppers(ctx context.Context) (int, error) {
+	text, err := q.Setting(ctx, settingPeppers)
+	if err != nil || text == "" {
+		return 1, err
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		return 0, ErrDamaged
+	}
+	return n, nil
 }
 
 // AddPepper adds a pepper, and moves the addresses that the store can read, of
@@ -229,8 +262,8 @@ var keyedColumns = []keyedColumn{
 // Rekey is Tx.Rekey for what only reads: it writes nothing where there is
 // nothing to move.
 func (s *Store) Rekey(ctx context.Context, addresses ...Address) error {
-	if s.Keys().Peppers() == 1 {
-		return nil
+	if err := s.fence(ctx); err != nil || s.Keys().Peppers() == 1 {
+		return err
 	}
 	var move []Address
 	for _, a := range addresses {

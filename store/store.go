@@ -151,6 +151,7 @@ type Tx struct {
 	queries
 	engine  engine
 	journal *journal
+	peppers int              // that there were when it began
 	records []record         // for the erasure journal
 	deltas  map[string]int64 // what the counters change by
 	day     Day              // under which the changes are counted
@@ -189,7 +190,7 @@ func (s *Store) attempt(ctx context.Context, fn, last func(*Tx) error) error {
 	}
 	return s.engine.inTx(ctx, func(q queries) error {
 		q.keys = s.raw.keys
-		tx := &Tx{queries: q, engine: s.engine, journal: s.journal, deltas: map[string]int64{}, day: DayOf(s.now())}
+		tx := &Tx{queries: q, engine: s.engine, journal: s.journal, peppers: q.keys.Peppers(), deltas: map[string]int64{}, day: DayOf(s.now())}
 		if err := fn(tx); err != nil {
 			return err
 		}
