@@ -27,7 +27,7 @@ type journalFile struct {
 	turn chan struct{} // one at a time in this process; the lock file is for others
 
 	known journalState // as of size
-	size  int64
+	size  int64        // of the file: what follows the last record is room for more
 }
 
 type journalID [16]byte
@@ -64,7 +64,14 @@ const (
 	recordSize    = 128
 	recordBody    = 96 // of it, what the hash is over; the rest is the hash
 	journalHeader = "kartotek erasure journal 1\n"
+	// journalRoom is by how much the file grows: zeros, which records replace.
+	// What is written into a file that doesn't grow is on the disk without the
+	// file system's own log, in which it would wait for other files.
+	journalRoom = 512 * recordSize
 )
+
+// unwritten is a place that holds no record.
+var unwritten [recordSize]byte
 
 func (r *record) body() []byte {
 	b := make([]byte, 0, recordSize)
@@ -183,27 +190,33 @@ func (j *journalFile) lock(ctx context.Context) (unlock func(), err error) {
 }
 
 // state is how far the file goes. What a crash left half written at its end
-// was never kept by a transaction, and doesn't count.
+// was never kept by a transaction, and doesn't count. Its caller holds the lock.
 func (j *journalFile) state() (journalState, error) {
-	info, err := os.Stat(j.path)
-	if err != nil {
-		return journalState{}, j.gone(err)
-	}
-	if info.Size() == j.size {
-		return j.known, nil
-	}
 	f, err := os.Open(j.path)
 	if err != nil {
 		return journalState{}, j.gone(err)
 	}
 	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return journalState{}, j.gone(err)
+	}
 	if info.Size() < recordSize {
 		return journalState{}, j.damaged("its head is missing")
 	}
 	b := make([]byte, 2*recordSize)
+	if info.Size() == j.size {
+		n, err := f.ReadAt(b[:recordSize], (j.known.N+1)*recordSize)
+		if n == 0 && errors.Is(err, io.EOF) || err == nil && [recordSize]byte(b) == unwritten {
+			return j.known, nil
+		}
+	}
 	for n := info.Size()/recordSize - 1; n > 0; n-- {
 		if _, err := f.ReadAt(b, (n-1)*recordSize); err != nil {
 			return journalState{}, fmt.Errorf("reading the erasure journal: %w", err)
+		}
+		if [recordSize]byte(b[recordSize:]) == unwritten {
+			continue
 		}
 		var before [32]byte
 		copy(before[:], b[recordBody:recordSize])
@@ -237,7 +250,7 @@ func (j *journalFile) chainAt(n int64) (chain [32]byte, err error) {
 	}
 	defer f.Close()
 	_, err = f.ReadAt(chain[:], n*recordSize+recordBody)
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+	if err == nil && chain == [32]byte{} || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return chain, j.damaged("it ends before the last erasure that the store knows of")
 	}
 	return chain, err
@@ -282,23 +295,26 @@ func (j *journalFile) append(s journalState, records []record) (err error) {
 		}
 	}()
 	at := (s.N + 1) * recordSize
-	if at != j.size {
-		if err := f.Truncate(at); err != nil { // what a crash left half written
-			return err
-		}
-	}
 	b := make([]byte, 0, len(records)*recordSize)
 	for i := range records {
 		b = append(append(b, records[i].body()...), records[i].Chain[:]...)
 	}
+	end, size, sync := at+int64(len(b)), j.size, syncData
+	if s != j.known || end > size {
+		if err := f.Truncate(at); err != nil { // another process's room, or what a crash left half written
+			return err
+		}
+		b = append(b, make([]byte, journalRoom)...)
+		size, sync = at+int64(len(b)), (*os.File).Sync
+	}
 	if _, err := f.WriteAt(b, at); err != nil {
 		return errors.Join(err, f.Truncate(at))
 	}
-	if err := f.Sync(); err != nil {
+	if err := sync(f); err != nil {
 		return err
 	}
 	last := records[len(records)-1]
-	j.known, j.size = journalState{N: last.N, Chain: last.Chain, High: last.High}, at+int64(len(b))
+	j.known, j.size = journalState{N: last.N, Chain: last.Chain, High: last.High}, size
 	return nil
 }
 

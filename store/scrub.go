@@ -65,7 +65,27 @@ type encryptedFile interface {
 
 type scrubFile struct {
 	encryptedFile
-	page []byte
+	page     []byte
+	unsynced int // bytes written since the last sync
+}
+
+// syncEvery is how much is written into the database before it is synced. Left
+// to the end of a move of the log, whoever syncs anything else on the same disk
+// meanwhile, a commit or the erasure journal, would wait for all of it.
+const syncEvery = 2 << 20
+
+// settle syncs the file where much was written since that was last done.
+func (f *scrubFile) settle(n int, err error) (int, error) {
+	if f.unsynced += n; err != nil || f.unsynced < syncEvery {
+		return n, err
+	}
+	return n, f.Sync(vfs.SYNC_NORMAL)
+}
+
+// Sync implements vfs.File.
+func (f *scrubFile) Sync(flags vfs.SyncFlag) error {
+	f.unsynced = 0
+	return f.encryptedFile.Sync(flags)
 }
 
 // Unwrap implements vfs.FileUnwrap.
@@ -75,11 +95,11 @@ func (f *scrubFile) Unwrap() vfs.File { return f.encryptedFile }
 func (f *scrubFile) WriteAt(p []byte, off int64) (int, error) {
 	from, to := unused(p, off)
 	if from == to {
-		return f.encryptedFile.WriteAt(p, off)
+		return f.settle(f.encryptedFile.WriteAt(p, off))
 	}
 	f.page = append(f.page[:0], p...)
 	clear(f.page[from:to])
-	return f.encryptedFile.WriteAt(f.page, off)
+	return f.settle(f.encryptedFile.WriteAt(f.page, off))
 }
 
 // The kinds of b-tree pages, by their first byte (SQLite's file format,

@@ -329,12 +329,21 @@ func (e *sqliteEngine) wipe(ctx context.Context, patience time.Duration) (bool, 
 	defer cancel()
 	for {
 		var busy, logged, moved int
-		// The long part, moving the log, lets others write; what follows is short.
-		if err := e.read.db.QueryRowContext(ctx, "PRAGMA wal_checkpoint(PASSIVE)").Scan(&busy, &logged, &moved); err != nil && ctx.Err() == nil {
-			return false, fmt.Errorf("wiping the write-ahead log: %w", mapSQLite(err))
+		// The long part, moving the log, lets others write; what they write meanwhile is moved in its place.
+		for left, pass := wipeRest+1, 0; left > wipeRest && pass < 4; pass++ {
+			var err error
+			if left, err = moveOn(ctx, e.read.db.QueryRowContext); err != nil && ctx.Err() == nil {
+				return false, fmt.Errorf("wiping the write-ahead log: %w", mapSQLite(err))
+			}
 		}
 		err := e.write.hold(ctx, func() error {
-			return mapSQLite(e.write.conn.QueryRowContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &logged, &moved))
+			shortly, cancel := context.WithTimeout(ctx, wipeHold)
+			defer cancel()
+			err := mapSQLite(e.write.conn.QueryRowContext(shortly, "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &logged, &moved))
+			if err != nil && shortly.Err() != nil {
+				err = ErrBusy
+			}
+			return err
 		})
 		switch {
 		case err == nil && busy == 0:
@@ -346,7 +355,7 @@ func (e *sqliteEngine) wipe(ctx context.Context, patience time.Duration) (bool, 
 		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(5 * time.Millisecond):
+		case <-time.After(wipeHold / 2):
 		}
 	}
 }

@@ -2,7 +2,13 @@
 
 package store
 
-import "math"
+import (
+	"math"
+	"os"
+)
+
+// syncData brings what was written into a file onto the disk.
+func syncData(f *os.File) error { return f.Sync() }
 
 // timeKept can't be told here.
 func timeKept() bool { return true }

@@ -10,6 +10,13 @@ import (
 // quick succession share a wipe, which costs more than each of them.
 const wipeEvery = time.Second
 
+// While nobody can write, so many pages of the log are moved at most, and a
+// reader is waited for so long at a time.
+const (
+	wipeRest = 50
+	wipeHold = 20 * time.Millisecond
+)
+
 // wiper remembers when the log was wiped last, and wipes it later.
 type wiper struct {
 	mu     sync.Mutex
