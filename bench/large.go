@@ -46,7 +46,7 @@ func (b *bench) large(ctx context.Context) (place, error) {
 	if _, err := os.Stat(p.dir()); !errors.Is(err, fs.ErrNotExist) {
 		return p, err
 	}
-	if times := b.n / imported; times > 1 && b.engine == sqlite {
+	if times := b.n / imported; times > 1 {
 		return p, b.multiply(ctx, p, times)
 	}
 	fresh, err := b.fresh(ctx, "large")
@@ -200,6 +200,9 @@ func changes(from, to int) []string {
 		fmt.Sprintf(`contacts SET permission = %d, confirmed_at = 0 WHERE subscriber_id %% 200 = 41`, store.Pending),
 		`memberships SET status = 1 WHERE subscriber_id % 200 = 41`,
 		`contacts SET source = '` + rareSource + `' WHERE subscriber_id % 4999 = 7`,
+		`memberships SET rating = (SELECT c.rating FROM contacts c WHERE c.subscriber_id = memberships.subscriber_id),
+ source = (SELECT c.source FROM contacts c WHERE c.subscriber_id = memberships.subscriber_id),
+ found_as = COALESCE((SELECT c.permission FROM contacts c WHERE c.subscriber_id = memberships.subscriber_id AND c.permission = memberships.status), 0) WHERE TRUE`,
 	} {
 		out = append(out, fmt.Sprintf(`UPDATE %s AND subscriber_id >= %d AND subscriber_id < %d`, change, from, to))
 	}

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"slices"
 	"strings"
 )
@@ -27,27 +26,14 @@ type BrowseQuery struct {
 	Limit      int
 }
 
-// walk is what a page is read along.
-type walk int
-
-const (
-	alongAll walk = iota
-	alongList
-	alongSource
-	alongRating
-)
-
-// Browse reads a page by keyset: its cost does not depend on where it is.
-// Each permission (on a list: each status) is a stretch of an index that ends
-// in the sort key. What asks for all of them merges a page of each, so that no
-// second index has to be kept for it. No index holds two of list, source and
-// rating: the rarest is walked along then, which finds a page soonest.
+// Browse reads a page by keyset: its cost depends neither on where it is nor
+// on the filter. Each permission with each rating is a stretch of an index that
+// ends in the sort key, of one of contacts or, where a list is asked for, of
+// one of memberships, which carry what they are filtered by. What asks for
+// several of them merges a page of each, so that four pairs of indexes serve
+// every filter, and no page walks over what it doesn't show.
 func (q queries) Browse(ctx context.Context, b BrowseQuery) ([]*Contact, error) {
-	along, err := q.rarest(ctx, b)
-	if err != nil {
-		return nil, err
-	}
-	query, args := b.sql(along)
+	query, args := b.sql()
 	out, err := q.contacts(ctx, query, args...)
 	if b.Backwards {
 		slices.Reverse(out)
@@ -55,65 +41,39 @@ func (q queries) Browse(ctx context.Context, b BrowseQuery) ([]*Contact, error) 
 	return out, err
 }
 
-// rarest picks what a page is read along by what the counters say.
-func (q queries) rarest(ctx context.Context, b BrowseQuery) (walk, error) {
-	names := map[string]walk{}
-	if b.ListID != 0 {
-		for _, status := range []string{OnHold, Subscribed, Left} {
-			if b.Permission == Unknown || statusCodes[status] == statusOf[b.Permission] {
-				names[listCounter(b.ListID, status)] = alongList
-			}
-		}
-	}
-	if b.Source != "" {
-		names["source/"+b.Source] = alongSource
-	}
-	if b.Rating != 0 {
-		names[ratingCounter(b.Rating)] = alongRating
-	}
-	var args []any
-	n := map[walk]int64{}
-	for name, w := range names {
-		args, n[w] = append(args, name), 0
-	}
-	if len(n) < 2 {
-		for w := range n {
-			return w, nil
-		}
-		return alongAll, nil
-	}
-	err := q.each(ctx, func(rows *sql.Rows) error {
-		var name string
-		var m int64
-		err := rows.Scan(&name, &m)
-		n[names[name]] += m
-		return err
-	}, `SELECT name, SUM(n) FROM counters WHERE name IN (?`+strings.Repeat(", ?", len(args)-1)+`) GROUP BY name`, args...)
-	best := alongAll
-	for _, w := range []walk{alongList, alongSource, alongRating} {
-		if m, ok := n[w]; ok && (best == alongAll || m < n[best]) {
-			best = w
-		}
-	}
-	return best, err
-}
-
 // sql is the query of a page. A stretch is walked for its ids, which are all
 // in the index, and the cards are read after that: asked for whole rows,
 // MariaDB would walk a stretch from its end instead of from the place.
-func (b BrowseQuery) sql(along walk) (string, []any) {
-	arms := []Permission{Pending, Confirmed, Unsubscribed}
-	if b.Permission != Unknown {
-		arms = []Permission{b.Permission}
-	}
+func (b BrowseQuery) sql() (string, []any) {
 	var parts []string
 	var args []any
-	for _, p := range arms {
-		text, more := b.arm(along, p)
-		parts, args = append(parts, "SELECT * FROM ("+text+") AS arm"), append(args, more...)
+	for _, p := range b.permissions() {
+		for _, r := range b.ratings() {
+			text, more := b.arm(p, r)
+			parts, args = append(parts, "SELECT * FROM ("+text+") AS arm"), append(args, more...)
+		}
 	}
 	return "SELECT " + contactColumns + " FROM (" + strings.Join(parts, " UNION ALL ") + b.order("") +
 		" LIMIT ?) AS page CROSS JOIN contacts c ON c.subscriber_id = page.subscriber_id" + b.order("page."), append(args, b.Limit)
+}
+
+// permissions are those that are merged. Unknown stands for the memberships
+// of another status than goes with their card's permission.
+func (b BrowseQuery) permissions() []Permission {
+	switch {
+	case b.Permission != Unknown:
+		return []Permission{b.Permission}
+	case b.ListID != 0:
+		return []Permission{Unknown, Pending, Confirmed, Unsubscribed}
+	}
+	return []Permission{Pending, Confirmed, Unsubscribed}
+}
+
+func (b BrowseQuery) ratings() []Rating {
+	if b.Rating != 0 {
+		return []Rating{b.Rating}
+	}
+	return []Rating{Dormant, Low, Average, High, VIP}
 }
 
 // key are the columns of the sort key, each with what it is of in front.
@@ -143,72 +103,38 @@ func (c *conditions) add(cond string, args ...any) {
 }
 
 // arm is a page of one stretch of an index.
-func (b BrowseQuery) arm(along walk, p Permission) (string, []any) {
+func (b BrowseQuery) arm(p Permission, r Rating) (string, []any) {
 	var c conditions
-	from, of := "contacts c", "c."
-	if along == alongList {
-		from, of = "memberships m", "m."
+	table, permission := "contacts", "permission"
+	if b.ListID != 0 {
+		table, permission = "memberships", "found_as"
+		c.add("list_id = ?", b.ListID)
 	}
-	from += b.index(along)
-	if along == alongList {
-		c.add("m.list_id = ? AND m.status = ?", b.ListID, statusOf[p])
-		if b.Permission != Unknown || b.Source != "" || b.Rating != 0 {
-			from += " CROSS JOIN contacts c ON c.subscriber_id = m.subscriber_id"
-		}
-		if b.Permission != Unknown { // whoever left this list may be confirmed on another
-			c.add("+c.permission = ?", p)
-		}
-	} else {
-		c.add("c.permission = ?", p)
-		if b.ListID != 0 {
-			from += " CROSS JOIN memberships m ON m.subscriber_id = c.subscriber_id"
-			c.add("m.list_id = ?", b.ListID)
-		}
-		if b.ListID != 0 && b.Permission != Unknown {
-			c.add("+m.status = ?", statusOf[p])
-		}
-	}
-	b.narrow(&c, along)
-	b.place(&c, of)
-	return "SELECT " + strings.Join(b.key(of), ", ") + " FROM " + from + " WHERE " + strings.Join(c.where, " AND ") + b.order(of) + " LIMIT ?", append(c.args, b.Limit)
-}
-
-// index is the index that an arm walks along, for MariaDB and MySQL, which take
-// another one at times; SQLite finds it by itself and reads a comment here.
-func (b BrowseQuery) index(along walk) string {
-	name := map[walk]string{alongAll: "contacts_permission", alongList: "memberships_status", alongSource: "contacts_source", alongRating: "contacts_rating"}[along]
-	if b.ByID {
-		name += "_id"
-	}
-	return " /*! FORCE INDEX (" + name + ") */"
-}
-
-// narrow keeps to a source and a rating. A unary plus keeps a column out of
-// SQLite's choice of the index.
-func (b BrowseQuery) narrow(c *conditions, along walk) {
-	plus := func(w walk) string {
-		if along == w {
-			return ""
-		}
-		return "+"
-	}
+	index := table
 	if b.Source != "" {
-		c.add(plus(alongSource)+"c.source = ?", b.Source)
+		index += "_source"
+		c.add("source = ?", b.Source)
 	}
-	if b.Rating != 0 {
-		c.add(plus(alongRating)+"c.rating = ?", b.Rating)
+	if index += "_by_seen"; b.ByID {
+		index = strings.TrimSuffix(index, "seen") + "id"
 	}
+	c.add(permission+" = ? AND rating = ?", p, r)
+	b.place(&c)
+	// MariaDB and MySQL take another index at times; SQLite finds it by itself,
+	// and reads a comment here.
+	return "SELECT " + strings.Join(b.key(""), ", ") + " FROM " + table + " /*! FORCE INDEX (" + index + ") */ WHERE " + strings.Join(c.where, " AND ") +
+		b.order("") + " LIMIT ?", append(c.args, b.Limit)
 }
 
 // place begins where the page begins, and keeps to the time of last activity.
 // On each side there is one bound at most: of two, SQLite might begin at the
 // wrong one and walk all the way to the place.
-func (b BrowseQuery) place(c *conditions, of string) {
+func (b BrowseQuery) place(c *conditions) {
 	if b.SeenFrom != 0 && (!b.Backwards || b.FromEnd) {
-		c.add(of+"last_seen_at >= ?", b.SeenFrom)
+		c.add("last_seen_at >= ?", b.SeenFrom)
 	}
 	if b.SeenBefore != 0 && (b.Backwards || b.FromEnd) {
-		c.add(of+"last_seen_at < ?", b.SeenBefore)
+		c.add("last_seen_at < ?", b.SeenBefore)
 	}
 	from := b.From
 	switch {
@@ -219,9 +145,9 @@ func (b BrowseQuery) place(c *conditions, of string) {
 	case !b.Backwards && b.SeenBefore != 0 && from.LastSeen >= int64(b.SeenBefore):
 		from = Place{int64(b.SeenBefore) - 1, 1<<63 - 1}
 	}
-	cond, args := of+"last_seen_at <= ? AND ("+of+"last_seen_at < ? OR "+of+"subscriber_id < ?)", []any{from.LastSeen, from.LastSeen, from.ID}
+	cond, args := "last_seen_at <= ? AND (last_seen_at < ? OR subscriber_id < ?)", []any{from.LastSeen, from.LastSeen, from.ID}
 	if b.ByID {
-		cond, args = of+"subscriber_id < ?", args[2:]
+		cond, args = "subscriber_id < ?", args[2:]
 	}
 	if b.Backwards {
 		cond = strings.ReplaceAll(cond, "<", ">")
@@ -229,10 +155,12 @@ func (b BrowseQuery) place(c *conditions, of string) {
 	c.add(cond, args...)
 }
 
-// statusOf is the membership that goes with a permission: whoever is confirmed
-// is subscribed to a list, and so on.
-var statusOf = map[Permission]int{
-	Pending:      statusCodes[OnHold],
-	Confirmed:    statusCodes[Subscribed],
-	Unsubscribed: statusCodes[Left],
+// foundAs is the permission that a membership is found under when both a list
+// and a permission are asked for: that of its card, when the status is the one
+// that goes with it. Whoever left this list may be confirmed on another.
+func foundAs(p Permission, status string) Permission {
+	if statusCodes[status] == p {
+		return p
+	}
+	return Unknown
 }

@@ -72,7 +72,7 @@ func (b BrowseQuery) title() string {
 func (b BrowseQuery) fits(c *Contact, status string) bool {
 	switch p := b.Permission; {
 	case c.Permission == Deleted, p != Unknown && c.Permission != p:
-	case b.ListID != 0 && (status == "" || p != Unknown && statusCodes[status] != statusOf[p]):
+	case b.ListID != 0 && (status == "" || p != Unknown && statusCodes[status] != p):
 	case b.Source != "" && c.Source != b.Source, b.Rating != 0 && c.Rating != b.Rating:
 	case c.LastSeenAt < b.SeenFrom, b.SeenBefore != 0 && c.LastSeenAt >= b.SeenBefore:
 	default:

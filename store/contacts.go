@@ -324,6 +324,6 @@ func (q queries) TombstonesBefore(ctx context.Context, at Micros, limit int) ([]
 		err := rows.Scan(&id)
 		out = append(out, id)
 		return err
-	}, `SELECT subscriber_id FROM contacts WHERE permission = ? AND last_seen_at > 0 AND last_seen_at <= ? ORDER BY last_seen_at, subscriber_id LIMIT ?`, Deleted, at, limit)
+	}, `SELECT subscriber_id FROM contacts WHERE permission = ? AND rating = 0 AND last_seen_at > 0 AND last_seen_at <= ? ORDER BY last_seen_at, subscriber_id LIMIT ?`, Deleted, at, limit)
 	return out, err
 }

@@ -1,6 +1,9 @@
 package store
 
-import "context"
+import (
+	"context"
+	"strings"
+)
 
 func nullable(s string) any {
 	if s == "" {
@@ -99,12 +102,24 @@ func (tx *Tx) SaveContact(ctx context.Context, c *Contact) error {
 	return nil
 }
 
-// moveMemberships makes memberships carry the sort key of their contact.
+// moveMemberships makes memberships carry what they are browsed by of their
+// contact. It writes what has changed alone: each column is in some indexes.
 func (tx *Tx) moveMemberships(ctx context.Context, c *Contact) error {
-	if c.seen == c.LastSeenAt {
+	var set []string
+	var args []any
+	change := func(changed bool, column string, values ...any) {
+		if changed {
+			set, args = append(set, column), append(args, values...)
+		}
+	}
+	change(c.seen != c.LastSeenAt, "last_seen_at = ?", c.LastSeenAt)
+	change(c.rated != c.Rating, "rating = ?", c.Rating)
+	change(c.source != c.Source, "source = ?", nullable(c.Source))
+	change(c.before != c.Permission, "found_as = CASE WHEN status = ? THEN status ELSE 0 END", c.Permission)
+	if len(set) == 0 {
 		return nil
 	}
-	_, err := tx.exec(ctx, `UPDATE memberships SET last_seen_at = ? WHERE subscriber_id = ?`, c.LastSeenAt, c.SubscriberID)
+	_, err := tx.exec(ctx, `UPDATE memberships SET `+strings.Join(set, ", ")+` WHERE subscriber_id = ?`, append(args, c.SubscriberID)...)
 	return err
 }
 

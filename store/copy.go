@@ -38,9 +38,10 @@ type table struct {
 type column struct{ name, kind string }
 
 var (
-	tableName  = regexp.MustCompile(`CREATE TABLE IF NOT EXISTS (\w+)`)
-	columnLine = regexp.MustCompile(`(?m)^  (\w+) ([A-Z]+|\{\{id\}\})(.*?),?$`)
-	keyLine    = regexp.MustCompile(`(?m)^  PRIMARY KEY \((\w+)(?:, (\w+))?\)`)
+	tableName   = regexp.MustCompile(`CREATE TABLE IF NOT EXISTS (\w+)`)
+	addedColumn = regexp.MustCompile(`ALTER TABLE (\w+) ADD COLUMN (\w+) ([A-Z]+)`)
+	columnLine  = regexp.MustCompile(`(?m)^  (\w+) ([A-Z]+|\{\{id\}\})(.*?),?$`)
+	keyLine     = regexp.MustCompile(`(?m)^  PRIMARY KEY \((\w+)(?:, (\w+))?\)`)
 )
 
 // tables are those of the schema that a copy moves. The keys of acts that were
@@ -48,6 +49,10 @@ var (
 func tables() []table {
 	var out []table
 	for _, step := range strings.Split(schema, ";\n") {
+		if added := addedColumn.FindStringSubmatch(step); added != nil {
+			i := slices.IndexFunc(out, func(t table) bool { return t.name == added[1] })
+			out[i].columns = append(out[i].columns, column{added[2], added[3]})
+		}
 		name := tableName.FindStringSubmatch(step)
 		if name == nil || name[1] == "applied" {
 			continue

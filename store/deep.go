@@ -156,7 +156,7 @@ func (d *deep) card(c *Contact, lists []*Membership) {
 		}
 		return
 	}
-	if len(c.Sealed) == 0 || c.EmailMasked == "" || c.DeletedAt != 0 || c.Successor != 0 {
+	if len(c.Sealed) == 0 || c.EmailMasked == "" || c.DeletedAt != 0 || c.Successor != 0 || c.Rating == 0 {
 		bad("and is not whole")
 	}
 	switch {
@@ -254,12 +254,13 @@ func (d *deep) addresses(ctx context.Context) error {
 // orphans looks for rows whose card, list or letter is gone.
 func (d *deep) orphans(ctx context.Context) error {
 	for what, query := range map[string]string{
-		"memberships of no card":                      `SELECT COUNT(*) FROM memberships m LEFT JOIN contacts c ON c.subscriber_id = m.subscriber_id WHERE c.subscriber_id IS NULL`,
-		"memberships of no list":                      `SELECT COUNT(*) FROM memberships m LEFT JOIN lists l ON l.list_id = m.list_id WHERE l.list_id IS NULL`,
-		"memberships out of the order of their cards": `SELECT COUNT(*) FROM memberships m JOIN contacts c ON c.subscriber_id = m.subscriber_id WHERE c.last_seen_at <> m.last_seen_at`,
-		"weeks of activity of no live card":           `SELECT COUNT(*) FROM activity a LEFT JOIN contacts c ON c.subscriber_id = a.subscriber_id WHERE c.subscriber_id IS NULL OR c.permission = 4`,
-		"letters on their way without a body":         `SELECT COUNT(*) FROM outbox o LEFT JOIN bodies b ON b.letter_id = o.letter_id WHERE o.done_at = 0 AND b.letter_id IS NULL`,
-		"bodies of no letter":                         `SELECT COUNT(*) FROM bodies b LEFT JOIN outbox o ON o.letter_id = b.letter_id WHERE o.letter_id IS NULL`,
+		"memberships of no card": `SELECT COUNT(*) FROM memberships m LEFT JOIN contacts c ON c.subscriber_id = m.subscriber_id WHERE c.subscriber_id IS NULL`,
+		"memberships of no list": `SELECT COUNT(*) FROM memberships m LEFT JOIN lists l ON l.list_id = m.list_id WHERE l.list_id IS NULL`,
+		"memberships that say something else than their cards": `SELECT COUNT(*) FROM memberships m JOIN contacts c ON c.subscriber_id = m.subscriber_id
+ WHERE c.last_seen_at <> m.last_seen_at OR c.rating <> m.rating OR COALESCE(c.source, '') <> COALESCE(m.source, '') OR m.found_as <> CASE WHEN c.permission = m.status THEN c.permission ELSE 0 END`,
+		"weeks of activity of no live card":   `SELECT COUNT(*) FROM activity a LEFT JOIN contacts c ON c.subscriber_id = a.subscriber_id WHERE c.subscriber_id IS NULL OR c.permission = 4`,
+		"letters on their way without a body": `SELECT COUNT(*) FROM outbox o LEFT JOIN bodies b ON b.letter_id = o.letter_id WHERE o.done_at = 0 AND b.letter_id IS NULL`,
+		"bodies of no letter":                 `SELECT COUNT(*) FROM bodies b LEFT JOIN outbox o ON o.letter_id = b.letter_id WHERE o.letter_id IS NULL`,
 	} {
 		var n int64
 		if err := d.get(ctx, []any{&n}, query); err != nil {

@@ -7,8 +7,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/dustin/go-humanize"
@@ -59,15 +59,13 @@ func (s *Store) Examine(ctx context.Context) ([]Finding, error) {
 	return all, nil
 }
 
-var indexName = regexp.MustCompile(`CREATE (?:UNIQUE )?INDEX (\w+)`)
-
 func (s *Store) examineIndexes(ctx context.Context) (Finding, error) {
 	there, err := s.engine.indexes(ctx)
 	if err != nil {
 		return Finding{}, err
 	}
 	var missing []string
-	all := indexName.FindAllStringSubmatch(schema, -1)
+	all := makesIndex.FindAllStringSubmatch(strings.Join(ahead(sqliteSteps(), 0), ";"), -1)
 	for _, m := range all {
 		if !slices.Contains(there, m[1]) {
 			missing = append(missing, m[1])

@@ -219,7 +219,7 @@ func (q queries) tombstones(ctx context.Context, after int64, n int) ([]record, 
 		copy(r.AddressKey[:], key)
 		out = append(out, r)
 		return err
-	}, `SELECT subscriber_id, address_key, deleted_at FROM contacts WHERE subscriber_id > ? AND permission = ? ORDER BY subscriber_id LIMIT ?`, after, Deleted, n)
+	}, `SELECT subscriber_id, address_key, deleted_at FROM contacts WHERE subscriber_id > ? AND permission = ? AND rating = 0 ORDER BY subscriber_id LIMIT ?`, after, Deleted, n)
 	return out, err
 }
 

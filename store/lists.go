@@ -117,9 +117,10 @@ func (tx *Tx) AddMembership(ctx context.Context, c *Contact, m *Membership) erro
 func (tx *Tx) AddMemberships(ctx context.Context, cs []*Contact, ms []*Membership) error {
 	rows := make([][]any, len(ms))
 	for i, m := range ms {
-		rows[i] = []any{cs[i].SubscriberID, m.ListID, statusCodes[m.Status], m.Since, cs[i].LastSeenAt}
+		c := cs[i]
+		rows[i] = []any{c.SubscriberID, m.ListID, statusCodes[m.Status], m.Since, c.LastSeenAt, c.Rating, nullable(c.Source), foundAs(c.Permission, m.Status)}
 	}
-	if err := tx.insertAll(ctx, `INSERT INTO memberships (subscriber_id, list_id, status, since, last_seen_at)`, rows); err != nil {
+	if err := tx.insertAll(ctx, `INSERT INTO memberships (subscriber_id, list_id, status, since, last_seen_at, rating, source, found_as)`, rows); err != nil {
 		return err
 	}
 	for _, m := range ms {
@@ -131,8 +132,9 @@ func (tx *Tx) AddMemberships(ctx context.Context, cs []*Contact, ms []*Membershi
 
 // SaveMembership writes a changed status; the contact's version guards it.
 func (tx *Tx) SaveMembership(ctx context.Context, m *Membership) error {
-	err := tx.one(ctx, `UPDATE memberships SET status = ?, since = ?, left_at = ? WHERE subscriber_id = ? AND list_id = ?`,
-		statusCodes[m.Status], m.Since, m.LeftAt, m.SubscriberID, m.ListID)
+	err := tx.one(ctx, `UPDATE memberships SET status = ?, since = ?, left_at = ?,
+ found_as = COALESCE((SELECT permission FROM contacts c WHERE c.subscriber_id = memberships.subscriber_id AND c.permission = ?), 0) WHERE subscriber_id = ? AND list_id = ?`,
+		statusCodes[m.Status], m.Since, m.LeftAt, statusCodes[m.Status], m.SubscriberID, m.ListID)
 	if err == nil {
 		tx.add(listCounter(m.ListID, m.before), -1)
 		tx.add(listCounter(m.ListID, m.Status), 1)

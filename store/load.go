@@ -21,7 +21,7 @@ const loadLease = time.Minute
 // come in no order. Filling them row by row, an import of a million goes back
 // to every page of them again and again; sorted at once they take seconds. What
 // acts ask for stays: addresses, and every order by SubscriberID.
-var loadLater = []string{"contacts_mobile", "contacts_permission", "contacts_source", "contacts_rating", "contacts_rate", "memberships_status"}
+var loadLater = []string{"contacts_mobile", "contacts_by_seen", "contacts_source_by_seen", "contacts_rate", "memberships_by_seen", "memberships_source_by_seen"}
 
 // loader is an engine on which it pays to make indexes after a load. On a
 // server, a page is bound to its index and would fail without it.

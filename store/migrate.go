@@ -5,6 +5,8 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
+	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -34,7 +36,37 @@ func steps(id, clustered, tail string) []string {
 	return out
 }
 
-func sqliteSteps() []string { return steps("INTEGER PRIMARY KEY", "WITHOUT ROWID", "") }
+var (
+	makesIndex = regexp.MustCompile(`CREATE (?:UNIQUE )?INDEX (\w+)`)
+	dropsIndex = regexp.MustCompile(`DROP INDEX (?:IF EXISTS )?(\w+)(?: ON \w+)?`)
+)
+
+// ahead are the steps that a store still has to take. A new one doesn't make
+// the indexes that a later step drops.
+func ahead(all []string, done int64) []string {
+	if done > 0 {
+		return all[min(done, int64(len(all))):]
+	}
+	dropped := map[string]bool{}
+	for _, step := range all {
+		if m := dropsIndex.FindStringSubmatch(step); m != nil {
+			dropped[m[1]] = true
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(all), func(step string) bool {
+		m := makesIndex.FindStringSubmatch(step)
+		return m != nil && dropped[m[1]] || dropsIndex.MatchString(step)
+	})
+}
+
+// sqliteSteps are the schema's statements. A load may have dropped an index.
+func sqliteSteps() []string {
+	all := steps("INTEGER PRIMARY KEY", "WITHOUT ROWID", "")
+	for i, step := range all {
+		all[i] = dropsIndex.ReplaceAllString(step, "DROP INDEX IF EXISTS $1")
+	}
+	return all
+}
 
 // migrate brings the schema up to date, in one transaction, and refuses one
 // that is newer.
@@ -49,13 +81,17 @@ func (e *sqliteEngine) migrate(ctx context.Context) error {
 	case done == int64(len(all)):
 		return nil
 	}
+	return e.sorting(ctx, func() error { return e.migrateFrom(ctx, all) })
+}
+
+func (e *sqliteEngine) migrateFrom(ctx context.Context, all []string) error {
 	return e.write.inTx(ctx, func(q queries) error {
 		done, err := userVersion(ctx, q) // another process may have been first
 		if err != nil {
 			return err
 		}
 		q.changes()
-		for _, step := range all[min(done, int64(len(all))):] {
+		for _, step := range ahead(all, done) {
 			if _, err := e.write.conn.ExecContext(ctx, step); err != nil {
 				return fmt.Errorf("making the schema: %w", mapSQLite(err))
 			}
@@ -63,6 +99,20 @@ func (e *sqliteEngine) migrate(ctx context.Context) error {
 		_, err = e.write.conn.ExecContext(ctx, fmt.Sprintf("PRAGMA user_version=%d", max(done, int64(len(all)))))
 		return mapSQLite(err)
 	})
+}
+
+// sorting runs fn while indexes are sorted in files.
+func (e *sqliteEngine) sorting(ctx context.Context, fn func() error) error {
+	set := func(ctx context.Context, pragmas string) error {
+		return e.write.hold(ctx, func() error {
+			_, err := e.write.conn.ExecContext(ctx, pragmas)
+			return mapSQLite(err)
+		})
+	}
+	if err := set(ctx, sortPragmas); err != nil {
+		return err
+	}
+	return errors.Join(fn(), set(context.WithoutCancel(ctx), unsort))
 }
 
 func (e *sqliteEngine) schemaVersion(ctx context.Context) (int64, error) {

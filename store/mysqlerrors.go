@@ -27,6 +27,7 @@ const (
 	errColumnThere    = 1060
 	errIndexThere     = 1061
 	errDuplicate      = 1062
+	errIndexGone      = 1091
 	errTableFull      = 1114
 	errNoTable        = 1146
 	errCommit         = 1180 // the commit failed, and may have been kept elsewhere

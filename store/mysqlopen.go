@@ -150,10 +150,10 @@ func (e *mysqlEngine) migrate(ctx context.Context, configs []*mysql.Config) erro
 	}
 	db := sql.OpenDB(newNodes(patient))
 	defer db.Close()
-	for _, step := range all[done:] {
+	for _, step := range ahead(all, done) {
 		_, err := db.ExecContext(ctx, step)
 		switch errorNumber(err) {
-		case errTableThere, errColumnThere, errIndexThere: // an earlier run stopped after it
+		case errTableThere, errColumnThere, errIndexThere, errIndexGone: // an earlier run stopped after it
 			err = nil
 		}
 		if err != nil {

@@ -392,3 +392,47 @@ CREATE TABLE IF NOT EXISTS erasures_seen (
   n BIGINT NOT NULL,
   PRIMARY KEY (journal_id, other_id)
 ) {{clustered}};
+
+-- Every filter of a browse is some stretches of one index: memberships carry
+-- what is asked for of their card.
+ALTER TABLE memberships ADD COLUMN rating SMALLINT NOT NULL DEFAULT 0;
+
+ALTER TABLE memberships ADD COLUMN source VARCHAR(64);
+
+ALTER TABLE memberships ADD COLUMN found_as SMALLINT NOT NULL DEFAULT 0;
+
+DROP INDEX contacts_permission ON contacts;
+
+DROP INDEX contacts_source ON contacts;
+
+DROP INDEX contacts_rating ON contacts;
+
+DROP INDEX contacts_permission_id ON contacts;
+
+DROP INDEX contacts_source_id ON contacts;
+
+DROP INDEX contacts_rating_id ON contacts;
+
+DROP INDEX memberships_status ON memberships;
+
+DROP INDEX memberships_status_id ON memberships;
+
+UPDATE memberships SET rating = COALESCE((SELECT c.rating FROM contacts c WHERE c.subscriber_id = memberships.subscriber_id), 0),
+  source = (SELECT c.source FROM contacts c WHERE c.subscriber_id = memberships.subscriber_id),
+  found_as = COALESCE((SELECT c.permission FROM contacts c WHERE c.subscriber_id = memberships.subscriber_id AND c.permission = memberships.status), 0);
+
+CREATE INDEX contacts_by_seen ON contacts (permission, rating, last_seen_at, subscriber_id);
+
+CREATE INDEX contacts_by_id ON contacts (permission, rating, subscriber_id);
+
+CREATE INDEX contacts_source_by_seen ON contacts (source, permission, rating, last_seen_at, subscriber_id);
+
+CREATE INDEX contacts_source_by_id ON contacts (source, permission, rating, subscriber_id);
+
+CREATE INDEX memberships_by_seen ON memberships (list_id, found_as, rating, last_seen_at, subscriber_id);
+
+CREATE INDEX memberships_by_id ON memberships (list_id, found_as, rating, subscriber_id);
+
+CREATE INDEX memberships_source_by_seen ON memberships (list_id, source, found_as, rating, last_seen_at, subscriber_id);
+
+CREATE INDEX memberships_source_by_id ON memberships (list_id, source, found_as, rating, subscriber_id);

@@ -31,7 +31,7 @@ func TestOpenTwice(t *testing.T) {
 	ctx := context.Background()
 	for _, s := range []*Store{a, b, a} {
 		if err := s.InTx(ctx, func(tx *Tx) error {
-			c := &Contact{Permission: Pending, LastSeenAt: 1}
+			c := &Contact{Permission: Pending, Rating: Average, LastSeenAt: 1}
 			var err error
 			if c.SubscriberID, err = tx.NextIDs(ctx, "contacts", 1); err != nil {
 				return err

@@ -88,7 +88,9 @@ const (
 )
 
 var (
-	statusCodes = map[string]int{OnHold: 1, Subscribed: 2, Left: 3}
+	// A status is numbered as the permission that goes with it: whoever is
+	// confirmed is subscribed to a list, and so on.
+	statusCodes = map[string]Permission{OnHold: Pending, Subscribed: Confirmed, Left: Unsubscribed}
 	statusNames = [...]string{"", OnHold, Subscribed, Left}
 )
 

@@ -82,7 +82,7 @@ func (g *Galera) Committed(t testing.TB) int64 {
 func (g *Galera) Same(t testing.TB, url string, tables ...string) {
 	t.Helper()
 	user, hosts, _ := strings.Cut(g.Address, "@")
-	database, _, _ := strings.Cut(url[strings.LastIndexByte(url, '/')+1:], "?")
+	_, database := databaseOf(url)
 	for _, table := range tables {
 		sums := map[int64]string{}
 		for host := range strings.SplitSeq(hosts, ",") {

@@ -22,7 +22,7 @@ import (
 func SQL(t testing.TB, p Place) *sql.DB {
 	t.Helper()
 	open := func() (*sql.DB, error) {
-		server, database, _ := strings.Cut(strings.TrimPrefix(p.URL, "mysql://"), "/")
+		server, database := databaseOf(p.URL)
 		return sql.Open("mysql", mariadb.DSN(server, database))
 	}
 	if path, ok := strings.CutPrefix(p.URL, "sqlite:"); ok {

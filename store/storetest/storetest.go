@@ -98,6 +98,13 @@ func On(t testing.TB, server string) string {
 	return url
 }
 
+// databaseOf parts the address of a store, without its options.
+func databaseOf(url string) (server, database string) {
+	url, _, _ = strings.Cut(strings.TrimPrefix(url, "mysql://"), "?")
+	server, database, _ = strings.Cut(url, "/")
+	return server, database
+}
+
 // Do runs statements on a server, USER:PASS@HOST:PORT.
 func Do(t testing.TB, server string, statements ...string) {
 	t.Helper()
@@ -170,10 +177,7 @@ func Need(t testing.TB) {
 // puts them back as they were.
 func Snapshot(t testing.TB, url string) (restore func()) {
 	t.Helper()
-	address, database, ok := strings.Cut(strings.TrimPrefix(url, "mysql://"), "/")
-	if !ok {
-		t.Fatalf("%s is no address of a store", url)
-	}
+	address, database := databaseOf(url)
 	copied := database + "_copy"
 	Do(t, address, "CREATE DATABASE "+copied)
 	t.Cleanup(func() { Do(t, address, "DROP DATABASE IF EXISTS "+copied) })
