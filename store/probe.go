@@ -3,7 +3,9 @@ package store
 import (
 	"context"
 	"encoding/base64"
+	"errors"
 	"fmt"
+	"time"
 )
 
 // settingProbe holds a sealed value that says nothing: a key file that doesn't
@@ -17,10 +19,28 @@ func (s *Store) checkProbe(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if _, err := s.raw.keys.openProbe(probe); err != nil {
+	if id, err := s.raw.keys.openProbe(probe); err != nil {
+		if t := s.raw.keys.now.Load().timesOf(id); t.Destroyed != nil {
+			return destroyedKey(id, t)
+		}
 		return fmt.Errorf("the key file %s holds this store's pepper, but not the key that its data is sealed with: restore your newest copy of it, or copy it from the machine that rotated its keys; nothing was changed", s.keys.path)
 	}
 	return s.agree(ctx)
+}
+
+// ErrKeyDestroyed: nobody can read the personal data in the store any more.
+var ErrKeyDestroyed = errors.New("the personal data in this store was sealed with a key that is destroyed")
+
+// destroyedKey refuses a store that is a backup from a destroyed key's time.
+// Opened all the same, it would be a list of people whom nobody can write to,
+// whose cards don't open and about whom nothing can be proved.
+func destroyedKey(id uint32, t keyTimes) error {
+	since := t.Destroyed
+	if t.Resealed != nil {
+		since = t.Resealed
+	}
+	return fmt.Errorf("%w (%s, by keys destroy on %s): nobody can read it any more, as was meant; restore a backup from after %s UTC",
+		ErrKeyDestroyed, keyName(id), t.Destroyed.Format(time.DateOnly), since.Format("2006-01-02 15:04"))
 }
 
 // settingOr reads a setting of the store's own, and keeps one that fresh makes

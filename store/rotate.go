@@ -313,7 +313,9 @@ func (s *Store) DestroyKey(ctx context.Context, name string) (SealingKey, error)
 		if err != nil {
 			return err
 		}
-		delete(times, name)
+		t := times[name]
+		t.Destroyed = stamp(s.now())
+		times[name] = t
 		return m.Delete(id)
 	})
 	return gone, err

@@ -14,6 +14,9 @@ type keyTimes struct {
 	Created  time.Time  `json:"created"`
 	Retired  *time.Time `json:"retired,omitempty"`  // another one seals since then
 	Resealed *time.Time `json:"resealed,omitempty"` // nothing in the store is sealed with it since then
+	// Destroyed is when the key was removed from the keyset for good: what is
+	// told of it stays, for whoever comes with a backup from its time.
+	Destroyed *time.Time `json:"destroyed,omitempty"`
 }
 
 // SealingKey is a key of the AEAD keyset.
