@@ -13,6 +13,24 @@ type handing struct {
 	letter   store.Letter
 	envelope store.Envelope
 	handed   store.Handed
+	// What was made ready before the transaction: the evidence key of the
+	// recipient, and the address key that the card must have for it; nil for none.
+	key        store.EvidenceKey
+	addressKey []byte
+}
+
+// ready derives the keys, which takes longer than anything else about a
+// letter that was handed over. An address that is none has no keys of its own.
+func (h *handing) ready(keys *store.Keys) error {
+	a, err := store.ParseAddress(h.envelope.To)
+	if err != nil {
+		return nil
+	}
+	if h.key, err = keys.EvidenceKey(a); err != nil {
+		return err
+	}
+	h.addressKey = keys.AddressKey(a)
+	return nil
 }
 
 // handedOver writes the evidence that confirmation mails left, and notes it
@@ -37,14 +55,14 @@ func handedOver(ctx context.Context, tx *store.Tx, all []handing) error {
 	if err != nil {
 		return err
 	}
-	var acts []*store.Evidence
+	acts := make([]*store.Evidence, 0, len(all))
 	lists := map[int64]string{}
-	for _, h := range all {
-		c := contacts[h.letter.SubscriberID]
+	for i := range all {
+		c := contacts[all[i].letter.SubscriberID]
 		if c == nil {
 			continue
 		}
-		e, err := sentEvidence(ctx, tx, c, h, lists)
+		e, err := sentEvidence(ctx, tx, c, &all[i], lists)
 		if err != nil {
 			return err
 		}
@@ -55,8 +73,8 @@ func handedOver(ctx context.Context, tx *store.Tx, all []handing) error {
 
 // sentEvidence is the act of one letter; lists remembers the names of those
 // that were looked up.
-func sentEvidence(ctx context.Context, tx *store.Tx, c *store.Contact, h handing, lists map[int64]string) (*store.Evidence, error) {
-	key, err := evidenceKeyOf(tx, c, h.envelope.To)
+func sentEvidence(ctx context.Context, tx *store.Tx, c *store.Contact, h *handing, lists map[int64]string) (*store.Evidence, error) {
+	key, err := h.evidenceKey(ctx, tx, c)
 	if err != nil {
 		return nil, err
 	}
@@ -72,12 +90,16 @@ func sentEvidence(ctx context.Context, tx *store.Tx, c *store.Contact, h handing
 	return key.Prepare(c, store.LetterSent, h.handed.At, store.EvidenceAct{MessageID: h.envelope.MessageID, List: name, Handed: h.handed})
 }
 
-// evidenceKeyOf is the key of a card's evidence. The card need not be opened
-// for it when an address that is known is still the card's.
-func evidenceKeyOf(tx *store.Tx, c *store.Contact, known string) (store.EvidenceKey, error) {
-	if a, err := store.ParseAddress(known); err == nil && bytes.Equal(tx.Keys().AddressKey(a), c.AddressKey) {
-		return tx.Keys().EvidenceKey(a)
+// evidenceKey is the key of a card's evidence. The card need not be opened for
+// it when the letter's address is still the card's.
+func (h *handing) evidenceKey(ctx context.Context, tx *store.Tx, c *store.Contact) (store.EvidenceKey, error) {
+	if h.addressKey != nil && bytes.Equal(h.addressKey, c.AddressKey) {
+		return h.key, nil
 	}
-	_, key, err := openCard(tx, c)
+	whole, err := tx.Contact(ctx, c.SubscriberID)
+	if err != nil {
+		return store.EvidenceKey{}, err
+	}
+	_, key, err := openCard(tx, whole)
 	return key, err
 }

@@ -2,7 +2,6 @@ package flows
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"regexp"
 	"slices"
@@ -18,43 +17,32 @@ import (
 	"kartotek/store"
 )
 
-// maxMarks is how many verdicts one transaction writes.
-const maxMarks = 64
-
-// Spool joins the mail sender to the outbox. Verdicts that come at once are
-// written in one transaction: each waits for it to be kept.
+// Spool joins the mail sender to the outbox.
 type Spool struct {
 	s    *Service
-	turn chan struct{} // held by who writes
-	more atomic.Bool   // the last claim left some, perhaps
+	more atomic.Bool // the last claim found something, so there may be more
 
 	mu      sync.Mutex
-	waiting []*mark
 	claimed map[int64]inHand
+	marks   marks
 }
 
 // inHand is a letter that was claimed, without its text.
 type inHand struct {
+	store.Letter
 	store.Envelope
-	was store.LetterState
-}
-
-// mark is a verdict on its way into the store.
-type mark struct {
-	owner string
-	id    int64
-	v     mta.Verdict
-	err   error
-	done  chan struct{}
 }
 
 // Spool is the outbox as the mail sender sees it.
 func (s *Service) Spool() *Spool {
-	return &Spool{s: s, turn: make(chan struct{}, 1), claimed: map[int64]inHand{}}
+	sp := &Spool{s: s, claimed: map[int64]inHand{}}
+	sp.marks.slots = make(chan struct{}, marksAtOnce)
+	return sp
 }
 
 // Claim leases up to n due letters to owner, and up to spare more that are
-// urgent, and counts the attempts, before anything is dialled.
+// urgent, and counts the attempts, before anything is dialled. Letters that
+// can't be opened are the error; the others are returned nevertheless.
 func (sp *Spool) Claim(ctx context.Context, owner string, n, spare int, lease time.Duration) ([]mta.Letter, error) {
 	s := sp.s
 	now := store.At(s.now())
@@ -72,22 +60,31 @@ func (sp *Spool) Claim(ctx context.Context, owner string, n, spare int, lease ti
 	if err != nil {
 		return nil, err
 	}
-	sp.more.Store(len(found) >= n && n > 0)
+	sp.more.Store(len(found) > 0)
 	out := make([]mta.Letter, 0, len(found))
-	sp.mu.Lock()
-	defer sp.mu.Unlock()
-	for _, l := range found {
-		from, err := s.senderOf(l.ID, l.From)
-		if err != nil {
-			return nil, err
+	hand := make([]inHand, 0, len(found))
+	for i := range found {
+		l := &found[i]
+		from, bad := "", s.store.Keys().OpenClaimed(l)
+		if bad == nil {
+			from, bad = s.senderOf(l.ID, l.From)
+		}
+		if bad != nil {
+			err = errors.Join(err, bad) // it comes back when its lease has ended
+			continue
 		}
 		out = append(out, mta.Letter{
 			ID: l.ID, From: from, To: l.To, Data: l.Data, Attempts: l.Attempts, Created: l.CreatedAt.Time(), Urgent: l.State == store.LetterUrgent,
 		})
 		l.Data = nil
-		sp.claimed[l.ID] = inHand{l.Envelope, l.State}
+		hand = append(hand, inHand{l.Letter, l.Envelope})
 	}
-	return out, nil
+	sp.mu.Lock()
+	defer sp.mu.Unlock()
+	for _, l := range hand {
+		sp.claimed[l.ID] = l
+	}
+	return out, err
 }
 
 // Renew lets the leases of owner begin anew.
@@ -95,160 +92,6 @@ func (sp *Spool) Renew(ctx context.Context, owner string, lease time.Duration) e
 	return sp.s.store.InTx(ctx, func(tx *store.Tx) error {
 		return tx.RenewLeases(ctx, owner, store.At(sp.s.now().Add(lease)))
 	})
-}
-
-// Mark writes the verdict of a delivery, fenced by the owner of the lease. A
-// letter that was handed over becomes evidence on the card.
-func (sp *Spool) Mark(ctx context.Context, owner string, id int64, v mta.Verdict) error {
-	m := &mark{owner: owner, id: id, v: v, done: make(chan struct{})}
-	sp.mu.Lock()
-	sp.waiting = append(sp.waiting, m)
-	sp.mu.Unlock()
-	for {
-		select {
-		case <-m.done:
-			return m.err
-		case sp.turn <- struct{}{}:
-			sp.write(ctx)
-			<-sp.turn
-		}
-	}
-}
-
-// write takes what waits and writes it; what fails together is tried one by
-// one, so that no letter suffers for another.
-func (sp *Spool) write(ctx context.Context) {
-	sp.mu.Lock()
-	n := min(len(sp.waiting), maxMarks)
-	batch := sp.waiting[:n:n]
-	sp.waiting = sp.waiting[n:]
-	sp.mu.Unlock()
-	if n == 0 {
-		return // another has written ours
-	}
-	err := sp.writeAll(ctx, batch)
-	for _, m := range batch {
-		switch {
-		case err == nil:
-		case errors.Is(err, store.ErrAway), errors.Is(err, store.ErrBusy), ctx.Err() != nil:
-			m.err = err // it would go no better one by one
-		default:
-			if err := sp.writeAll(ctx, []*mark{m}); err != nil {
-				m.err = err // else it has its own: a lease may be lost
-			}
-		}
-	}
-	sp.mu.Lock()
-	for _, m := range batch {
-		if m.err == nil || errors.Is(m.err, mta.ErrLost) {
-			delete(sp.claimed, m.id)
-		}
-	}
-	sp.mu.Unlock()
-	for _, m := range batch {
-		close(m.done)
-	}
-}
-
-// writeAll writes some marks in one transaction.
-func (sp *Spool) writeAll(ctx context.Context, batch []*mark) error {
-	return sp.s.store.InTx(ctx, func(tx *store.Tx) error {
-		ids := make([]int64, len(batch))
-		for i, m := range batch {
-			ids[i] = m.id
-		}
-		leased, err := tx.Leased(ctx, ids)
-		if err != nil {
-			return err
-		}
-		w := written{ended: map[ending][]store.Letter{}}
-		for _, m := range batch {
-			l, ok := leased[m.id]
-			if m.err = nil; !ok || l.Owner != m.owner {
-				m.err = mta.ErrLost
-				continue
-			}
-			if err := sp.writeOne(ctx, tx, l, m.v, &w); err != nil {
-				return err
-			}
-		}
-		if err := handedOver(ctx, tx, w.handed); err != nil {
-			return err
-		}
-		for end, letters := range w.ended {
-			if err := tx.EndLetters(ctx, letters, end.state, store.At(sp.s.now())); err != nil {
-				return err
-			}
-		}
-		return tx.AddAttempts(ctx, w.attempts)
-	})
-}
-
-// written is what a transaction of marks writes at its end, all at once.
-type written struct {
-	attempts []store.Attempt
-	handed   []handing
-	ended    map[ending][]store.Letter
-}
-
-// ending is what letters that end together have in common.
-type ending struct {
-	owner string
-	state store.LetterState
-}
-
-func (sp *Spool) writeOne(ctx context.Context, tx *store.Tx, l store.Letter, v mta.Verdict, w *written) error {
-	if v.State == mta.Postponed {
-		return tx.PostponeLetter(ctx, l, sp.was(l.ID), store.At(v.Retry))
-	}
-	e, err := sp.envelope(ctx, tx, l.ID)
-	if err != nil {
-		return err
-	}
-	hide := withoutDomain(e.To)
-	a := store.Attempt{
-		LetterID: l.ID, N: l.Attempts, At: store.At(v.At), Code: v.Code, Enhanced: v.Enhanced, Reply: hide(v.Reply), Host: hostWithout(e.To, v.Host), TLS: v.TLS, Talk: boundTalk(v.Transcript, hide),
-	}
-	switch v.State {
-	case mta.Deferred:
-		a.State = store.LetterDeferred
-		err = tx.DeferLetter(ctx, l, store.At(v.Retry))
-	case mta.Delivered:
-		a.State = store.LetterDelivered
-		handed := store.Handed{At: a.At, Server: v.Host, Reply: a.Reply, Digest: hex.EncodeToString(v.Digest[:])}
-		w.handed = append(w.handed, handing{l, e, handed})
-	default:
-		a.State = store.LetterRefused
-		err = sp.s.comesBack(ctx, tx, l, a.Enhanced, a.Reply, true)
-	}
-	if a.State != store.LetterDeferred {
-		end := ending{l.Owner, a.State}
-		w.ended[end] = append(w.ended[end], l)
-	}
-	w.attempts = append(w.attempts, a)
-	return err
-}
-
-// envelope is that of a letter in hand, kept since it was claimed.
-func (sp *Spool) envelope(ctx context.Context, tx *store.Tx, id int64) (store.Envelope, error) {
-	sp.mu.Lock()
-	l, ok := sp.claimed[id]
-	sp.mu.Unlock()
-	if ok {
-		return l.Envelope, nil
-	}
-	return tx.Envelope(ctx, id)
-}
-
-// was is what a letter in hand waits as when nobody was asked to take it: an
-// urgent one stays urgent.
-func (sp *Spool) was(id int64) store.LetterState {
-	sp.mu.Lock()
-	defer sp.mu.Unlock()
-	if l := sp.claimed[id]; l.was == store.LetterUrgent || l.was == store.LetterDue {
-		return l.was
-	}
-	return store.LetterDeferred
 }
 
 // maxTalk bounds what is kept of one conversation, in bytes.

@@ -285,11 +285,14 @@ func TestMarksOfOnePoisonedLetter(t *testing.T) {
 	if d.must(err); len(got) != 5 {
 		t.Fatalf("claimed %d", len(got))
 	}
-	marks := []*mark{{owner: "another", id: got[1].ID, v: mta.Verdict{State: mta.Delivered, At: d.time}, done: make(chan struct{})}}
+	marks := []*mark{newMark("another", got[1].ID, mta.Verdict{State: mta.Delivered, At: d.time})}
 	for _, l := range got {
-		marks = append(marks, &mark{owner: "me", id: l.ID, v: mta.Verdict{State: mta.Delivered, At: d.time}, done: make(chan struct{})})
+		marks = append(marks, newMark("me", l.ID, mta.Verdict{State: mta.Delivered, At: d.time}))
 	}
-	sp.waiting = marks
+	for _, m := range marks {
+		d.must(sp.prepare(m))
+	}
+	sp.marks.waiting = marks
 	sp.write(t.Context())
 	if !errors.Is(marks[0].err, mta.ErrLost) {
 		t.Errorf("another's mark: %v", marks[0].err)

@@ -80,7 +80,8 @@ type Verdict struct {
 // Spool is what the room needs of the outbox.
 type Spool interface {
 	// Claim leases up to n due letters to owner, and up to spare more that are urgent, and notes the attempts. It
-	// has committed both before it returns, so that a crash while sending can't make an attempt unseen.
+	// has committed both before it returns, so that a crash while sending can't make an attempt unseen. Letters that
+	// can't be read are the error, beside those that can.
 	Claim(ctx context.Context, owner string, n, spare int, lease time.Duration) ([]Letter, error)
 	// Renew lets all leases of owner begin anew.
 	Renew(ctx context.Context, owner string, lease time.Duration) error

@@ -6,7 +6,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 )
@@ -116,11 +115,12 @@ func (q queries) Contacts(ctx context.Context, ids []int64) (map[int64]*Contact,
 }
 
 // TakeActs numbers a further act on each of some cards, as often as a card is
-// named, and reads them as they were before: the acts are the caller's to add.
-// Tombstones and cards that are gone are not among them. The rows are written
-// before they are read, so that they stay as they were read.
+// named: the acts are the caller's to add. Of the cards it reads what an act
+// needs, the SubscriberID, the address key and how many acts there were before,
+// and nothing else. Tombstones and cards that are gone are not among them. The
+// rows are written before they are read, so that they stay as they were read.
 func (tx *Tx) TakeActs(ctx context.Context, ids []int64) (map[int64]*Contact, error) {
-	acts := map[int64]int64{}
+	acts := make(map[int64]int64, len(ids))
 	for _, id := range ids {
 		acts[id]++
 	}
@@ -128,22 +128,29 @@ func (tx *Tx) TakeActs(ctx context.Context, ids []int64) (map[int64]*Contact, er
 	for id, n := range acts {
 		byActs[n] = append(byActs[n], id)
 	}
+	out := make(map[int64]*Contact, len(acts))
 	for n, ids := range byActs {
 		slices.SortFunc(ids, func(a, b any) int { return cmp.Compare(a.(int64), b.(int64)) }) // two never wait for each other crosswise
 		in, args := inList(ids)
-		if _, err := tx.exec(ctx, `UPDATE contacts SET acts = acts + ?, version = version + 1 WHERE subscriber_id IN (`+in+`) AND permission <> ?`,
-			append(append([]any{n}, args...), Deleted)...); err != nil {
+		changed, err := tx.exec(ctx, `UPDATE contacts SET acts = acts + ?, version = version + 1 WHERE subscriber_id IN (`+in+`) AND permission <> ?`,
+			append(append([]any{n}, args...), Deleted)...)
+		if err != nil {
+			return nil, err
+		}
+		if changed == 0 {
+			continue
+		}
+		if err := tx.each(ctx, func(rows *sql.Rows) error {
+			c := &Contact{}
+			err := rows.Scan(&c.SubscriberID, &c.AddressKey, &c.Acts)
+			c.Acts -= n
+			out[c.SubscriberID] = c
+			return err
+		}, `SELECT subscriber_id, address_key, acts FROM contacts WHERE subscriber_id IN (`+in+`) AND permission <> ?`, append(args, Deleted)...); err != nil {
 			return nil, err
 		}
 	}
-	out, err := tx.Contacts(ctx, slices.Collect(maps.Keys(acts)))
-	for id, c := range out {
-		if c.Permission == Deleted {
-			delete(out, id)
-		}
-		c.Acts -= acts[id]
-	}
-	return out, err
+	return out, nil
 }
 
 // Live reads the live contact of an address; ErrNotFound when there is none.

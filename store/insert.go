@@ -27,7 +27,7 @@ func (tx *Tx) insertAll(ctx context.Context, into string, rows [][]any) error {
 }
 
 // insertAll takes many rows with one statement, as a server is best at.
-// Statements come in sizes of powers of two, so that few are prepared.
+// Statements come in few sizes, so that few are prepared.
 func (e *mysqlEngine) insertAll(ctx context.Context, tx *Tx, into string, rows [][]any) error {
 	for len(rows) > 0 {
 		n := rowsThatFit(rows, rowsAtOnce)
@@ -43,9 +43,22 @@ func (e *mysqlEngine) insertAll(ctx context.Context, tx *Tx, into string, rows [
 	return nil
 }
 
-// rowsThatFit is the largest power of two of rows that one statement takes; a
-// row that is too large by itself goes alone.
+// exactRows is up to how many rows all go with one statement, whatever their
+// number: each statement is a way to the server and back.
+const exactRows = 64
+
+// rowsThatFit is how many rows one statement takes: all of few, of many the
+// largest power of two. A row that is too large by itself goes alone.
 func rowsThatFit(rows [][]any, most int) int {
+	if len(rows) <= min(most, exactRows) {
+		bytes := 0
+		for _, r := range rows {
+			bytes += sizeOf(r)
+		}
+		if bytes <= insertBytes {
+			return len(rows)
+		}
+	}
 	n, bytes := 1, sizeOf(rows[0])
 	for 2*n <= min(len(rows), most) {
 		for _, r := range rows[n : 2*n] {

@@ -52,7 +52,19 @@ func (tx *Tx) HoldLetters(ctx context.Context, id int64, hold bool, now Micros) 
 // Claimed is a letter that was leased, with its body.
 type Claimed struct {
 	Letter
-	Envelope
+	Envelope // after OpenClaimed
+
+	sealed []byte
+}
+
+// OpenClaimed unseals a letter; the error names it by its number alone.
+func (k *Keys) OpenClaimed(c *Claimed) error {
+	err := k.openEnvelope(c.ID, c.sealed, &c.Envelope)
+	c.sealed = nil
+	if err != nil {
+		return fmt.Errorf("opening letter %d: %w", c.ID, err)
+	}
+	return nil
 }
 
 // dueQuery finds what a sender may take. A lease that ran out is due again.
@@ -114,7 +126,8 @@ func (q queries) AnyDue(ctx context.Context, now Micros) (bool, error) {
 
 // ClaimLetters leases up to n letters that are due, and up to spare more that
 // are urgent, to owner, and counts the attempts. Of two that claim at once, one
-// starts again.
+// starts again. What is sealed of them is opened with [Keys.OpenClaimed], once
+// the transaction is kept.
 func (tx *Tx) ClaimLetters(ctx context.Context, now Micros, n, spare int, owner string, until Micros) ([]Claimed, error) {
 	found, err := tx.due(ctx, now, n, spare)
 	if err != nil || len(found) == 0 {
@@ -138,12 +151,9 @@ func (tx *Tx) ClaimLetters(ctx context.Context, now Micros, n, spare int, owner 
 	byID := make(map[int64]*Claimed, len(found))
 	if err := tx.each(ctx, func(rows *sql.Rows) error {
 		c := &Claimed{Letter: Letter{State: LetterSending, DueAt: until, Owner: owner}}
-		var sealed sql.RawBytes
-		if err := rows.Scan(&c.ID, &c.SubscriberID, &c.ListID, &c.Kind, &c.Attempts, &c.CreatedAt, &sealed); err != nil {
-			return err
-		}
+		err := rows.Scan(&c.ID, &c.SubscriberID, &c.ListID, &c.Kind, &c.Attempts, &c.CreatedAt, &c.sealed)
 		byID[c.ID] = c
-		return tx.keys.openEnvelope(c.ID, sealed, &c.Envelope)
+		return err
 	}, `SELECT o.letter_id, o.subscriber_id, o.list_id, o.kind, o.attempts, o.created_at, b.sealed
  FROM outbox o JOIN bodies b ON b.letter_id = o.letter_id WHERE o.letter_id IN (`+in+`)`, args...); err != nil {
 		return nil, err
@@ -169,6 +179,9 @@ func (tx *Tx) RenewLeases(ctx context.Context, owner string, until Micros) error
 // Leased reads which of some letters are being sent, by whom, without their
 // last attempts.
 func (q queries) Leased(ctx context.Context, ids []int64) (map[int64]Letter, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
 	list := make([]any, len(ids))
 	for i, id := range ids {
 		list[i] = id
@@ -204,7 +217,8 @@ func (tx *Tx) DeferLetter(ctx context.Context, l Letter, due Micros) error {
 }
 
 // EndLetters writes a final state to leased letters, all of one owner; their
-// bodies go. The attempts are written apart.
+// bodies go. The attempts are written apart. [ErrNotFound] when one of them is
+// not leased to that owner: then nothing of the transaction may be kept.
 func (tx *Tx) EndLetters(ctx context.Context, letters []Letter, state LetterState, at Micros) error {
 	if len(letters) == 0 {
 		return nil
@@ -220,7 +234,7 @@ func (tx *Tx) EndLetters(ctx context.Context, letters []Letter, state LetterStat
 	changed, err := tx.exec(ctx, `UPDATE outbox SET state = ?, due_at = ?, done_at = ?, tried = attempts, owner = '' WHERE letter_id IN (`+in+`) AND owner = ? AND state = ?`,
 		append(append([]any{state, at, at}, args...), letters[0].Owner, LetterSending)...)
 	if err == nil && changed != n {
-		err = errConflict
+		err = ErrNotFound
 	}
 	if err != nil {
 		return err
@@ -229,37 +243,35 @@ func (tx *Tx) EndLetters(ctx context.Context, letters []Letter, state LetterStat
 	return err
 }
 
-// attemptSizes are how many attempts one statement writes: few sizes, so that
-// few statements are prepared.
-var attemptSizes = []int{64, 16, 4, 1}
-
-// AddAttempts notes what came of some attempts, with their conversations.
-func (tx *Tx) AddAttempts(ctx context.Context, attempts []Attempt) error {
-	for len(attempts) > 0 {
-		size := 1
-		for _, s := range attemptSizes {
-			if s <= len(attempts) {
-				size = s
-				break
-			}
-		}
-		args := make([]any, 0, 10*size)
-		for _, a := range attempts[:size] {
-			var sealed []byte
-			if len(a.Talk) > 0 {
-				var err error
-				if sealed, err = tx.keys.seal(sealTalk, a.LetterID, a.Talk); err != nil {
-					return err
-				}
-			}
-			args = append(args, a.LetterID, a.N, a.At, a.State, a.Code, a.Enhanced, a.Reply, a.Host, a.TLS, sealed)
-		}
-		row := "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-		if _, err := tx.exec(ctx, `INSERT INTO attempts (letter_id, n, at, state, code, enhanced, reply, host, tls, sealed) VALUES `+
-			strings.Repeat(row+", ", size-1)+row, args...); err != nil {
-			return err
-		}
-		attempts = attempts[size:]
+// SealTalk seals the conversation of an attempt, before the transaction that
+// writes it.
+func (k *Keys) SealTalk(a *Attempt) (err error) {
+	if len(a.Talk) > 0 {
+		a.sealed, err = k.seal(sealTalk, a.LetterID, a.Talk)
 	}
-	return nil
+	return err
+}
+
+// AddAttempts notes what came of some attempts, with their conversations. One
+// that was sealed before the keys were rotated is sealed again.
+func (tx *Tx) AddAttempts(ctx context.Context, attempts []Attempt) error {
+	if len(attempts) == 0 {
+		return nil
+	}
+	now, err := tx.keys.fresh()
+	if err != nil {
+		return err
+	}
+	primary := now.primary()
+	rows := make([][]any, len(attempts))
+	for i := range attempts {
+		a := &attempts[i]
+		if keyIDOf(a.sealed) != primary {
+			if err := tx.keys.SealTalk(a); err != nil {
+				return err
+			}
+		}
+		rows[i] = []any{a.LetterID, a.N, a.At, a.State, a.Code, a.Enhanced, a.Reply, a.Host, a.TLS, a.sealed}
+	}
+	return tx.insertAll(ctx, `INSERT INTO attempts (letter_id, n, at, state, code, enhanced, reply, host, tls, sealed)`, rows)
 }

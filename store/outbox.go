@@ -270,6 +270,8 @@ type Attempt struct {
 	Host     string
 	TLS      string
 	Talk     []string // the conversation, sealed: a server may say anything
+
+	sealed []byte // that, for AddAttempts
 }
 
 // Attempts reads the tries of a letter, oldest first, with their conversations.
