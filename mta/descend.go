@@ -22,7 +22,7 @@ func descend(ctx context.Context, servers []*server, par parcel, mark func(Verdi
 	asked, lost := 0, 0
 	var back time.Time
 	for _, s := range servers {
-		t, err := s.gate.enter(ctx, par.urgent)
+		t, err := s.gate.enterWith(ctx, &s.pool, par)
 		if err != nil {
 			last = brokenOff(err, s.host, par.to)
 			break
@@ -37,7 +37,7 @@ func descend(ctx context.Context, servers []*server, par parcel, mark func(Verdi
 			break
 		}
 		began := time.Now()
-		out := s.deliver(ctx, par)
+		out := s.deliver(ctx, s.gate, t.session, par)
 		if nowhere(out.err) {
 			lost++
 		}
@@ -73,10 +73,13 @@ func settled(ctx context.Context, out outcome) bool {
 	return out.verdict.State != Deferred || errors.As(out.err, &f) && f.phase == phaseDot || ctx.Err() != nil
 }
 
-// done gives back the connection and the place at the gate.
+// done gives back the connection and the place at the gate, or passes them on to the letter that follows.
 func (s *server) done(out outcome, began time.Time) {
 	out.release()
 	s.gate.leave(out, time.Since(began))
+	if out.next != nil {
+		s.gate.pass(out.next, out.session)
+	}
 	if s.gate.resting() {
 		s.drop()
 	}

@@ -57,6 +57,7 @@ type session struct {
 	caps     map[string]string // EHLO keywords in upper case, with their parameters
 	sent     int               // messages offered
 	before   <-chan struct{}   // closed once the message before has been marked; nil for none
+	ahead    bool              // the next message's envelope went out with the end of the last one
 	dirty    bool              // a transaction is half open: RSET before the next
 	worn     bool              // not to be kept for another letter
 	born     time.Time
@@ -158,8 +159,10 @@ func (s *session) authenticate(ctx context.Context, client sasl.Client) error {
 	}
 }
 
-// send offers one message. A nil error means that the server took it, with the reply that says so.
-func (s *session) send(ctx context.Context, p parcel) (reply, error) {
+// send offers one message. A nil error means that the server took it, with the reply that says so. The envelope of the
+// message that next names, if it names one, goes out with this one's end (RFC 2920 section 3.1: the transfer of a
+// message may be the first command of a group).
+func (s *session) send(ctx context.Context, p parcel, next func() *parcel) (reply, error) {
 	s.sent++
 	if s.dirty {
 		rep, err := s.ask(ctx, phaseMail, "RSET", "RSET")
@@ -177,7 +180,11 @@ func (s *session) send(ctx context.Context, p parcel) (reply, error) {
 	if err := s.awaitMark(ctx); err != nil {
 		return reply{}, &fault{phaseData, err}
 	}
-	last, err := s.body(ctx, s.patience.block, p.wire)
+	var behind []byte
+	if n := next(); n != nil {
+		behind = commands(s.steps(*n))
+	}
+	last, err := s.body(ctx, s.patience.block, p.wire, behind)
 	if err != nil {
 		ph := phaseBody
 		if last {
@@ -189,7 +196,7 @@ func (s *session) send(ctx context.Context, p parcel) (reply, error) {
 	if err != nil {
 		return rep, &fault{phaseDot, err}
 	}
-	s.dirty = false
+	s.dirty, s.ahead = false, behind != nil
 	return rep, step{phase: phaseDot, want: 2}.judge(rep)
 }
 
@@ -227,39 +234,55 @@ func (st step) judge(rep reply) error {
 	return &fault{st.phase, errNoReply}
 }
 
-// envelope brings the server to the point where it waits for the message. With PIPELINING (RFC 2920) its
-// commands go out together, and every answer is read even after a refusal, so that the connection stays usable.
-func (s *session) envelope(ctx context.Context, p parcel) (reply, error) {
+// steps are the commands of an envelope.
+func (s *session) steps(p parcel) []step {
 	mail, rcpt := s.parameters(p)
-	steps := []step{
+	return []step{
 		{phaseMail, "MAIL FROM:<" + p.from + ">" + mail, "MAIL FROM:<sender>" + mail, 2},
 		{phaseRcpt, "RCPT TO:<" + p.to + ">" + rcpt, "RCPT TO:<recipient>" + rcpt, 2},
 		{phaseData, "DATA", "DATA", 3},
 	}
-	if !s.offers("PIPELINING") {
-		for _, st := range steps {
-			rep, err := s.ask(ctx, st.phase, st.shown, st.line)
-			if err != nil {
-				return rep, err
-			}
-			if err := st.judge(rep); err != nil {
-				return rep, err
-			}
-		}
-		return reply{}, nil
-	}
-	return s.pipeline(ctx, steps)
 }
 
-func (s *session) pipeline(ctx context.Context, steps []step) (reply, error) {
-	var lines strings.Builder
-	var shown []string
+// commands are the lines of some steps.
+func commands(steps []step) []byte {
+	out := make([]byte, 0, 256)
 	for _, st := range steps {
-		lines.WriteString(st.line + "\r\n")
-		shown = append(shown, st.shown)
+		out = append(append(out, st.line...), "\r\n"...)
 	}
-	if err := s.say(ctx, s.patience.command, shown, lines.String()); err != nil {
-		return reply{}, &fault{phaseMail, err}
+	return out
+}
+
+// envelope brings the server to the point where it waits for the message. With PIPELINING (RFC 2920) its
+// commands go out together, and every answer is read even after a refusal, so that the connection stays usable.
+func (s *session) envelope(ctx context.Context, p parcel) (reply, error) {
+	steps := s.steps(p)
+	ahead := s.ahead
+	s.ahead = false
+	if ahead || s.offers("PIPELINING") {
+		return s.pipeline(ctx, steps, ahead)
+	}
+	for _, st := range steps {
+		rep, err := s.ask(ctx, st.phase, st.shown, st.line)
+		if err != nil {
+			return rep, err
+		}
+		if err := st.judge(rep); err != nil {
+			return rep, err
+		}
+	}
+	return reply{}, nil
+}
+
+// pipeline sends the steps at once, unless they are ahead, and reads their answers.
+func (s *session) pipeline(ctx context.Context, steps []step, ahead bool) (reply, error) {
+	for _, st := range steps {
+		s.note("> " + st.shown)
+	}
+	if !ahead {
+		if err := s.write(ctx, s.patience.command, commands(steps)); err != nil {
+			return reply{}, &fault{phaseMail, err}
+		}
 	}
 	var said reply // the first reply other than the one asked for
 	var no error
@@ -275,11 +298,14 @@ func (s *session) pipeline(ctx context.Context, steps []step) (reply, error) {
 			}
 			break
 		}
-		if no == nil {
+		switch {
+		case no == nil:
 			if no = st.judge(rep); no != nil {
 				said = rep
 			}
-		} else if rep.code == 354 {
+		case ahead && st.phase == phaseRcpt && rep.ok():
+			return rep, &fault{phaseMail, errNoReply} // no recipient without a sender: what was refused wasn't the sender
+		case rep.code == 354:
 			// The server wants a message for nobody. An empty one ends its wait (RFC 2920 section 3.1), and
 			// the connection with it: who answers so may do anything with the next letter.
 			s.worn = true

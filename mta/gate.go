@@ -42,6 +42,7 @@ type gate struct {
 	users  int       // who know of this gate; guarded by gates.mu
 	width  int       // how many are let through at once
 	inside int       // how many are
+	behind int       // of these: how many follow another over its connection, which isn't done yet
 	good   int       // deliveries since the width changed
 	slow   int       // complaints in a row
 	dead   int       // calls in a row that nobody answered
@@ -52,8 +53,15 @@ type gate struct {
 	next   time.Time     // when the letter postponed last comes back
 }
 
-// waiter is a letter before the gate; its channel gets the zero time to go through, or when to come back.
-type waiter struct{ word chan time.Time }
+// waiter is a letter before the gate; its channel gets the answer.
+type waiter struct {
+	word chan ticket
+	// pool is where its parcel is to go; nil where it isn't known to be ready. Then it can follow another letter over
+	// a connection of that pool.
+	pool *pool
+	par  parcel
+	gone bool // it has given up while it followed; guarded by the gate's lock
+}
 
 // The two queues before a gate: urgent letters go first.
 const (
@@ -80,10 +88,17 @@ func newGate(l Limits, first int) *gate {
 type ticket struct {
 	back    time.Time // when to come back; zero: go through, and leave afterwards
 	resting bool      // nobody is let through at all, so that another server may be asked
+	session *session  // over which the letter's envelope is on its way; nil for none
 }
 
 // enter waits for its turn. The error is ctx's.
 func (g *gate) enter(ctx context.Context, urgent bool) (ticket, error) {
+	return g.enterWith(ctx, nil, parcel{urgent: urgent})
+}
+
+// enterWith waits for its turn with a parcel that is ready to go to a pool, so that it may follow another.
+func (g *gate) enterWith(ctx context.Context, p *pool, par parcel) (ticket, error) {
+	urgent := par.urgent
 	g.mu.Lock()
 	now := time.Now()
 	kind := queueOf(urgent)
@@ -102,12 +117,12 @@ func (g *gate) enter(ctx context.Context, urgent bool) (ticket, error) {
 		g.inside++
 		return ticket{}, nil
 	}
-	w := &waiter{make(chan time.Time, 1)}
+	w := &waiter{word: make(chan ticket, 1), pool: p, par: par}
 	g.queue[kind] = append(g.queue[kind], w)
 	g.mu.Unlock()
 	select {
-	case back := <-w.word:
-		return ticket{back: back, resting: !back.IsZero()}, nil
+	case t := <-w.word:
+		return t, nil
 	case <-ctx.Done():
 		g.give(kind, w)
 		return ticket{}, ctx.Err()
@@ -124,10 +139,64 @@ func (g *gate) give(kind int, w *waiter) {
 			return
 		}
 	}
-	if back := <-w.word; back.IsZero() {
+	select {
+	case t := <-w.word:
+		g.abandon(t)
+	default:
+		w.gone = true // it follows another letter, which will hear of it
+	}
+}
+
+// abandon gives up what was answered to a waiter that has gone.
+func (g *gate) abandon(t ticket) {
+	if t.session != nil {
+		t.session.abort() // an envelope that nobody wants any more is on its way
+	}
+	if t.back.IsZero() {
 		g.inside--
 		g.admit()
 	}
+}
+
+// follow lets the letter through that is to go next over a connection of p, if it fits; nil when none does. Its envelope
+// goes out with the end of the letter before it, and [gate.pass] tells it what came of that.
+func (g *gate) follow(p *pool, fits func(parcel) bool) *waiter {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.inside-g.behind > g.width || time.Now().Before(g.rest) {
+		return nil
+	}
+	for kind, queue := range g.queue {
+		if len(queue) == 0 {
+			continue
+		}
+		w := queue[0]
+		if w.pool != p || !fits(w.par) {
+			return nil
+		}
+		g.queue[kind] = queue[1:]
+		g.inside++
+		g.behind++ // until the letter before it leaves
+		return w
+	}
+	return nil
+}
+
+// pass hands a connection over to the letter that follows; without one, that has to find its own.
+func (g *gate) pass(w *waiter, s *session) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.behind--
+	t := ticket{session: s}
+	if s == nil && time.Now().Before(g.rest) {
+		t = ticket{back: g.later(g.rest), resting: true}
+		g.inside--
+	}
+	if w.gone {
+		g.abandon(t)
+		return
+	}
+	w.word <- t
 }
 
 // later is when a letter may come back that can't go through before from: those that are postponed come back one by
@@ -184,7 +253,7 @@ func (g *gate) close() {
 	g.width, g.good = 1, 0
 	for kind, queue := range g.queue {
 		for _, w := range queue {
-			w.word <- g.later(g.rest)
+			w.word <- ticket{back: g.later(g.rest), resting: true}
 		}
 		g.queue[kind] = nil
 	}
@@ -204,7 +273,7 @@ func (g *gate) admit() {
 			w := g.queue[kind][0]
 			g.queue[kind] = g.queue[kind][1:]
 			g.inside++
-			w.word <- time.Time{}
+			w.word <- ticket{}
 		}
 	}
 }

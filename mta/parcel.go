@@ -117,9 +117,12 @@ func checkLines(msg []byte) error {
 	return nil
 }
 
+// envelopeRoom is left behind a message for the envelope of the next one.
+const envelopeRoom = 512
+
 // stuff doubles each dot that begins a line and adds the final one (RFC 5321 section 4.5.2).
 func stuff(msg []byte) []byte {
-	out := make([]byte, 0, len(msg)+len(msg)/64+8)
+	out := make([]byte, 0, len(msg)+len(msg)/64+envelopeRoom)
 	if !bytes.HasPrefix(msg, []byte(".")) && !bytes.Contains(msg, []byte("\n.")) {
 		return append(append(out, msg...), ".\r\n"...)
 	}

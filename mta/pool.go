@@ -6,6 +6,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -21,6 +22,8 @@ type pool struct {
 	door    *door
 	host    string // for verdicts
 	perConn int    // letters over one connection; 0 for the usual number
+	// inStep tells that the server loses count of its answers when an envelope comes with the end of a message.
+	inStep atomic.Bool
 
 	mu     sync.Mutex
 	idle   []*session
@@ -35,7 +38,7 @@ func (p *pool) carry(ctx context.Context, l Letter, mark func(Verdict)) {
 		mark(bad.complete(nil, p.host, l.To))
 		return
 	}
-	out := p.deliver(ctx, par)
+	out := p.deliver(ctx, nil, nil, par)
 	mark(out.verdict)
 	out.release()
 }
@@ -46,6 +49,7 @@ type outcome struct {
 	err     error // what the verdict was made of; nil if the server took the message or was not asked
 	session *session
 	pool    *pool
+	next    *waiter // whose envelope went out with the end of the message; nil for none
 }
 
 // unmarked makes the connection hand over no other message before the channel is closed; nil where it isn't kept, or
@@ -59,21 +63,34 @@ func (o outcome) unmarked() chan struct{} {
 	return marked
 }
 
-// release lets the connection serve other letters.
+// release lets the connection serve other letters, unless one of them has it already.
 func (o outcome) release() {
-	if o.session != nil {
+	if o.session != nil && o.next == nil {
 		o.pool.put(o.session)
 	}
 }
 
-// deliver makes one attempt. A kept connection that turns out to be dead, or that the server ends with 421, costs
-// no attempt: as long as the message can't have arrived it is tried once more over a new one.
-func (p *pool) deliver(ctx context.Context, par parcel) outcome {
-	kept := p.take()
+// deliver makes one attempt, over the connection that the letter's envelope has gone out on, or else over any. A kept
+// connection that turns out to be dead, or that the server ends with 421, costs no attempt: as long as the message
+// can't have arrived it is tried once more over a new one.
+func (p *pool) deliver(ctx context.Context, g *gate, kept *session, par parcel) outcome {
+	ahead := kept != nil
+	if ahead {
+		kept.talk = nil
+	} else {
+		kept = p.take()
+	}
 	if kept != nil {
-		out := p.try(ctx, kept, par)
-		if !stale(out.err) || ctx.Err() != nil {
+		out := p.try(ctx, g, kept, par)
+		lost := ahead && confused(out.err)
+		if lost {
+			p.inStep.Store(true)
+		}
+		if !lost && !stale(out.err) || ctx.Err() != nil {
 			return out
+		}
+		if out.next != nil {
+			g.pass(out.next, nil)
 		}
 	}
 	s, err := p.door.open(ctx)
@@ -83,30 +100,62 @@ func (p *pool) deliver(ctx context.Context, par parcel) outcome {
 	if kept != nil {
 		s.before = kept.before // it takes that one's place
 	}
-	return p.try(ctx, s, par)
+	return p.try(ctx, g, s, par)
 }
 
 // try offers the parcel on s, which is closed unless it can serve others afterwards.
-func (p *pool) try(ctx context.Context, s *session, par parcel) outcome {
+func (p *pool) try(ctx context.Context, g *gate, s *session, par parcel) outcome {
 	par, no := s.fit(par)
 	if no != nil {
 		return outcome{verdict: no.complete(s, p.host, par.to), session: s, pool: p}
 	}
 	release := s.bind(ctx)
-	rep, err := s.send(ctx, par)
+	out := outcome{}
+	rep, err := s.send(ctx, par, func() *parcel {
+		next := (*parcel)(nil)
+		out.next, next = p.following(g, s, par)
+		return next
+	})
 	v := accepted(rep, par.to)
 	if err != nil {
 		v = failed(because(ctx, err), par.to)
 	}
 	s.worn = s.worn || par.perConn > 0 && s.sent >= par.perConn
-	out := outcome{verdict: v.complete(s, p.host, par.to), err: err}
+	out.verdict, out.err = v.complete(s, p.host, par.to), err
 	var f *fault
-	if !release() || errors.As(err, &f) || rep.code == 421 || !s.quiet() {
+	if !release() || errors.As(err, &f) || rep.code == 421 || out.next == nil && !s.quiet() {
 		_ = s.conn.Close() // in an unknown state: a late reply would be taken for the next command's
 	} else {
 		out.session, out.pool = s, p
 	}
 	return out
+}
+
+// following is the letter whose envelope may go out with the end of another's message over s (RFC 2920 section 3.1),
+// and its parcel as this server takes it.
+func (p *pool) following(g *gate, s *session, par parcel) (w *waiter, next *parcel) {
+	if g == nil || p.inStep.Load() || !s.offers("PIPELINING") || !p.keeps(s) || par.perConn > 0 && s.sent >= par.perConn {
+		return nil, nil
+	}
+	w = g.follow(p, func(other parcel) bool {
+		fitted, no := s.fit(other)
+		next = &fitted
+		return no == nil
+	})
+	if w == nil {
+		return nil, nil
+	}
+	return w, next
+}
+
+// confused tells that a server didn't answer an envelope that came with the end of a message, or not as it would have
+// to. The message of that envelope has not been sent.
+func confused(err error) bool {
+	var f *fault
+	if !errors.As(err, &f) || f.phase == phaseBody || f.phase == phaseDot {
+		return false
+	}
+	return isTimeout(f.err) || errors.Is(f.err, errNoReply)
 }
 
 // because names the end of ctx as the cause of a fault that it brought about.

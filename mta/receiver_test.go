@@ -17,6 +17,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -253,7 +254,8 @@ func proxied(t *testing.T, addr string, change func(said []byte) []byte) string 
 
 type scriptConn struct {
 	net.Conn
-	r *bufio.Reader
+	r        *bufio.Reader
+	messages *atomic.Int32 // that were taken, where a script counts them
 }
 
 // say writes lines, without caring whether anyone still listens.

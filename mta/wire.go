@@ -3,8 +3,8 @@ package mta
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"errors"
-	"fmt"
 	"net"
 	"strconv"
 	"strings"
@@ -66,6 +66,15 @@ func newWire(conn net.Conn) *wire {
 	return &wire{conn: conn, r: bufio.NewReaderSize(conn, maxReplyLine)}
 }
 
+// abort closes the connection at once, without taking leave of the other side.
+func (w *wire) abort() {
+	conn := w.conn
+	if t, ok := conn.(*tls.Conn); ok {
+		conn = t.NetConn()
+	}
+	_ = conn.Close() // nothing is expected of it any more
+}
+
 // bind makes the end of ctx break off whatever the connection is waiting for, until release is called.
 func (w *wire) bind(ctx context.Context) (release func() bool) {
 	conn := w.conn
@@ -89,17 +98,24 @@ func (w *wire) say(ctx context.Context, d time.Duration, shown []string, lines s
 	for _, s := range shown {
 		w.note("> " + s)
 	}
+	return w.write(ctx, d, []byte(lines))
+}
+
+// write writes b within the time d.
+func (w *wire) write(ctx context.Context, d time.Duration, b []byte) error {
 	if err := w.allow(ctx, d); err != nil {
 		return err
 	}
-	_, err := w.conn.Write([]byte(lines))
+	_, err := w.conn.Write(b)
 	return err
 }
 
-// body writes a prepared message, each block under its own deadline. last tells whether its final block,
-// and so possibly its final dot, was begun: from there on a failure doesn't mean that nothing arrived.
-func (w *wire) body(ctx context.Context, d time.Duration, msg []byte) (last bool, err error) {
-	w.note(fmt.Sprintf("> (%d bytes)", len(msg)))
+// body writes a prepared message and, in one with its end, what goes behind it, each block under its own deadline. last
+// tells whether its final block, and so possibly its final dot, was begun: from there on a failure doesn't mean that
+// nothing arrived.
+func (w *wire) body(ctx context.Context, d time.Duration, msg, behind []byte) (last bool, err error) {
+	w.note("> (" + strconv.Itoa(len(msg)) + " bytes)")
+	msg = append(msg, behind...)
 	for len(msg) > 0 {
 		n := min(len(msg), block)
 		if err := w.allow(ctx, d); err != nil {

@@ -88,6 +88,8 @@ func bind(st *sqlite3.Stmt, at int, value any) error {
 		return st.BindInt64(at, int64(v))
 	case Kind:
 		return st.BindInt64(at, int64(v))
+	case LetterState:
+		return st.BindInt64(at, int64(v))
 	}
 	return fmt.Errorf("a value of type %T can't be inserted", value)
 }
