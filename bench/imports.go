@@ -26,6 +26,7 @@ const childWord = "child"
 // job is what a child does, and what it found.
 type job struct {
 	Bare bool  // insert the rows of From, instead of importing File
+	N    int   // how many those are
 	To   place // a new store
 	File string
 	From place
@@ -39,8 +40,13 @@ type outcome struct {
 	Peak int64 // the most memory that the child took, in kilobytes
 }
 
-// importChunk is flows' own: rows in one transaction.
-const importChunk = 500
+// What flows has: rows in one transaction, and in one of a load, which the
+// embedded store has.
+const (
+	importChunk = 500
+	loadChunk   = 4000
+	loadFrom    = 50_000
+)
 
 // imports compares the import with a bare insert of the rows that it sealed,
 // and its peak memory at two sizes.
@@ -76,7 +82,7 @@ func (b *bench) importing(ctx context.Context, n int) (peak int64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	inserted, _, err := child(ctx, job{Bare: true, To: bare, From: ours})
+	inserted, _, err := child(ctx, job{Bare: true, N: n, To: bare, From: ours})
 	if err != nil {
 		return 0, err
 	}
@@ -213,9 +219,12 @@ func (j job) insertBare(ctx context.Context) (out outcome, err error) {
 		return out, err
 	}
 	defer conn.Close()
-	in := inserter{from: from, to: conn, atOnce: 1, inserts: map[string]*sql.Stmt{}}
-	if j.To.onServer() {
+	in := inserter{from: from, to: conn, atOnce: 1, chunkOf: importChunk, inserts: map[string]*sql.Stmt{}}
+	switch {
+	case j.To.onServer():
 		in.atOnce = importChunk
+	case j.N >= loadFrom:
+		in.chunkOf = loadChunk
 	}
 	again, err := withoutIndexes(ctx, conn, j.To)
 	if err != nil {
@@ -277,6 +286,7 @@ type inserter struct {
 	from    *sql.DB
 	to      *sql.Conn
 	atOnce  int // rows of one statement
+	chunkOf int // contacts of one transaction
 	inserts map[string]*sql.Stmt
 	last    int64 // SubscriberID
 }
@@ -287,7 +297,7 @@ var filled = []string{"contacts", "memberships", "evidence"}
 func (in *inserter) chunk(ctx context.Context) (n int, took time.Duration, err error) {
 	var end int64
 	if err := in.from.QueryRowContext(ctx, `SELECT COALESCE(MAX(subscriber_id), 0) FROM (SELECT subscriber_id FROM contacts WHERE subscriber_id > ? ORDER BY subscriber_id LIMIT ?) AS chunk`,
-		in.last, importChunk).Scan(&end); err != nil || end == 0 {
+		in.last, in.chunkOf).Scan(&end); err != nil || end == 0 {
 		return 0, 0, err
 	}
 	rows := map[string][][]any{}

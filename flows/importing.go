@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"sync"
 
 	"golang.org/x/sync/errgroup"
 
@@ -43,7 +44,7 @@ func (s *Service) importFile(ctx context.Context, a Actor, path string, o Import
 		return ImportResult{}, &unreadableError{err}
 	}
 	defer r.Close()
-	im := &importer{s: s, a: a, o: o, in: r, of: of, progress: progress, started: store.At(s.now())}
+	im := &importer{s: s, a: a, o: o, in: r, of: of, progress: progress, started: store.At(s.now()), early: map[int]*lot{}}
 	im.res.DryRun = o.DryRun
 	if im.fileKey, err = keyOfFile(path, o); err != nil {
 		return im.res, err
@@ -107,8 +108,12 @@ type importer struct {
 	ids      idBlock
 	load     importLoad
 	seen     map[uint64]struct{} // of a dry run
-	res      ImportResult
-	next     int64 // the line that follows the last chunk that is done
+
+	mu      sync.Mutex
+	res     ImportResult
+	next    int64 // the line that follows the last lot that is done, as all before it
+	nextLot int
+	early   map[int]*lot // done before one that comes before them
 }
 
 // keyOfFile names a file by its size, its beginning and where it goes.
@@ -175,14 +180,7 @@ func (im *importer) run(ctx context.Context) error {
 		defer close(chunks)
 		return im.readAll(ctx, chunks)
 	})
-	g.Go(func() error {
-		for items := range chunks {
-			if err := im.write(ctx, items); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	g.Go(func() error { return im.writeAll(ctx, chunks) })
 	return g.Wait()
 }
 
@@ -298,51 +296,6 @@ func keysOf(items []*item) [][]byte {
 	return keys
 }
 
-// write puts a chunk into the store, in one transaction.
-func (im *importer) write(ctx context.Context, items []*item) error {
-	var tally tally
-	if im.o.DryRun {
-		im.again(items)
-	} else if err := im.goOnLoading(ctx); err != nil {
-		return err
-	}
-	tries := 0
-	if err := im.s.store.InTx(ctx, func(tx *store.Tx) (err error) {
-		tries++
-		tally.reset()
-		if im.o.DryRun && im.res.NewList {
-			if im.list, err = im.s.addList(ctx, tx, im.a, im.o.List); err != nil {
-				return err
-			}
-		}
-		if err := im.apply(ctx, tx, items, &tally, tries > 1); err != nil {
-			return err
-		}
-		if im.o.DryRun {
-			return errDryRun
-		}
-		return tx.SetImport(ctx, im.fileKey, im.started, int64(items[len(items)-1].line))
-	}); err != nil && !errors.Is(err, errDryRun) {
-		return err
-	}
-	if err := im.report.add(items); err != nil {
-		return err
-	}
-	im.load.note(tries > 1 || tally[added]+tally[invalid] < int64(len(items)))
-	im.res.Read += int64(len(items))
-	im.res.Added += tally[added]
-	im.res.Updated += tally[updated]
-	im.res.Unchanged += tally[unchanged]
-	im.res.Refused += tally[refused]
-	im.res.Invalid += tally[invalid]
-	im.next = int64(items[len(items)-1].line) + 1
-	if tally[mailed] > 0 && !im.o.DryRun {
-		im.s.wake()
-	}
-	im.tell("")
-	return nil
-}
-
 // tell tells how far the import is, and what it does when not reading rows.
 func (im *importer) tell(step string) {
 	if im.progress != nil {
@@ -377,6 +330,10 @@ func (im *importer) end(ctx context.Context, failed error) error {
 		}
 		if failed == nil {
 			if err := tx.DropImport(ctx, im.fileKey); err != nil {
+				return err
+			}
+		} else if im.next > 0 {
+			if err := tx.SetImport(ctx, im.fileKey, im.started, im.next-1); err != nil {
 				return err
 			}
 		}

@@ -2,7 +2,6 @@ package store
 
 import (
 	"crypto/hkdf"
-	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -38,7 +37,7 @@ type Keys struct {
 // secrets are a key file as it was read once.
 type secrets struct {
 	info    os.FileInfo
-	peppers [][]byte // the oldest first
+	peppers []*pepper // the oldest first
 	handle  *keyset.Handle
 	aead    tink.AEAD
 	named   map[string][]byte
@@ -66,10 +65,14 @@ func readSecrets(path string) (*secrets, error) {
 		return nil, err
 	}
 	bad := fmt.Errorf("the key file %s is damaged: restore your copy of it", path)
-	peppers := make([][]byte, len(f.Peppers))
+	peppers := make([]*pepper, len(f.Peppers))
 	for i, text := range f.Peppers {
-		if peppers[i], err = hex.DecodeString(text); err != nil || len(peppers[i]) != 32 {
+		secret, err := hex.DecodeString(text)
+		if err != nil || len(secret) != 32 {
 			return nil, bad
+		}
+		if peppers[i], err = newPepper(secret); err != nil {
+			return nil, err
 		}
 	}
 	handle, err := f.handle()
@@ -202,7 +205,7 @@ func (k *Keys) reload() error {
 	if err != nil {
 		return err
 	}
-	if !slices.Equal(now.peppers[0], old.peppers[0]) {
+	if !slices.Equal(now.peppers[0].secret, old.peppers[0].secret) {
 		return fmt.Errorf("the key file %s was replaced by another store's while this one was open", k.path)
 	}
 	k.now.Store(now)
@@ -265,22 +268,16 @@ func (k *Keys) LimitKey(a Address) []byte { return k.underNewest("limit\x00" + a
 
 func (k *Keys) underNewest(s string) []byte {
 	peppers := k.now.Load().peppers
-	return macUnder(peppers[len(peppers)-1], s)
+	return peppers[len(peppers)-1].mac(s)
 }
 
 // mac is the keyed hash of what belongs to the store itself, under its first
 // pepper: that stays.
-func (k *Keys) mac(s string) []byte { return macUnder(k.now.Load().peppers[0], s) }
-
-func macUnder(pepper []byte, s string) []byte {
-	h := hmac.New(sha256.New, pepper)
-	h.Write([]byte(s))
-	return h.Sum(nil)
-}
+func (k *Keys) mac(s string) []byte { return k.now.Load().peppers[0].mac(s) }
 
 // fileKey is the key of the encrypted database file.
 func (k *Keys) fileKey() ([]byte, error) {
-	return hkdf.Key(sha256.New, k.now.Load().peppers[0], nil, "kartotek database file", 32)
+	return hkdf.Key(sha256.New, k.now.Load().peppers[0].secret, nil, "kartotek database file", 32)
 }
 
 // checkValue tells the key file of a store from others', without telling

@@ -25,7 +25,7 @@ func (k *Keys) underAll(s string) [][]byte {
 	peppers := k.now.Load().peppers
 	out := make([][]byte, len(peppers))
 	for i, p := range peppers {
-		out[len(peppers)-1-i] = macUnder(p, s)
+		out[len(peppers)-1-i] = p.mac(s)
 	}
 	return out
 }

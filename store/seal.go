@@ -3,8 +3,6 @@ package store
 import (
 	"crypto/aes"
 	"crypto/cipher"
-	"crypto/hkdf"
-	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -99,12 +97,8 @@ func (k *Keys) EvidenceKey(a Address) (EvidenceKey, error) {
 	return out, nil
 }
 
-func evidenceCipher(pepper []byte, a Address) (cipher.AEAD, error) {
-	key, err := hkdf.Key(sha256.New, pepper, nil, "evidence\x00"+a.canonical, 32)
-	if err != nil {
-		return nil, err
-	}
-	block, err := aes.NewCipher(key)
+func evidenceCipher(p *pepper, a Address) (cipher.AEAD, error) {
+	block, err := aes.NewCipher(p.evidenceKey(a))
 	if err != nil {
 		return nil, err
 	}

@@ -123,6 +123,10 @@ func (s *Store) Dir(kind string) string { return s.engine.dir(kind) }
 // Name is the store in a few words, for a status line.
 func (s *Store) Name() string { return s.engine.name() }
 
+// OnServer tells whether the store lies on a database server, which writes
+// several transactions at once.
+func (s *Store) OnServer() bool { return isServer(s.engine) }
+
 // SchemaVersion is how many steps of the schema the store has had.
 func (s *Store) SchemaVersion(ctx context.Context) (int64, error) {
 	return s.engine.schemaVersion(ctx)
