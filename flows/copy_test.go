@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -112,4 +114,40 @@ func shown(d *desk, addresses []string) (out []string) {
 	counts, err := d.Counts(d.t.Context(), anna)
 	d.must(err)
 	return append(out, fmt.Sprint(counts.ByPermission, counts.BySource, counts.Due))
+}
+
+// TestStoresOfOneKeyFile: two stores of one key file, say one to try things on,
+// keep their files apart. Both count from 1, and have a log of their own.
+func TestStoresOfOneKeyFile(t *testing.T) {
+	p, q := storetest.At(t, t.TempDir()), storetest.At(t, t.TempDir())
+	q.Keys, q.Files = p.Keys, p.Files
+	var desks []*desk
+	var exports []string
+	for i, place := range []storetest.Place{p, q} {
+		d := deskOn(t, place)
+		_, err := d.AddList(t.Context(), anna, "News")
+		d.must(err)
+		d.bring(marie, Confirmed)
+		if i == 0 { // so that its log is longer
+			d.bring("somebody@example.com", Confirmed)
+		}
+		e, err := d.Export(t.Context(), anna, "1", nil, "json", "")
+		d.must(err)
+		d.must(d.Seal(t.Context()))
+		desks, exports = append(desks, d), append(exports, e.Path)
+	}
+	_, err := desks[0].Erase(t.Context(), anna, "1", "asked for it")
+	desks[0].must(err)
+	if _, err := os.Stat(exports[0]); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the erased one's export: %v", err)
+	}
+	if _, err := os.Stat(exports[1]); err != nil {
+		t.Errorf("the export of another store's #1: %v", err)
+	}
+	for i, d := range desks {
+		d.must(d.Seal(t.Context()))
+		if v, err := d.verifyLog(t.Context(), nil); err != nil || !v.Whole() {
+			t.Errorf("the log of store %d: %+v, %v", i+1, v.First, err)
+		}
+	}
 }

@@ -144,7 +144,7 @@ func (s *Store) examineClock(ctx context.Context) (Finding, error) {
 const diskLow = 1 << 30
 
 func (s *Store) examineDisk(context.Context) (Finding, error) {
-	dir := s.Dir("journal")
+	dir := s.engine.dir("journal")
 	free, network, err := diskOf(dir)
 	if err != nil {
 		return Finding{}, fmt.Errorf("looking at the disk: %w", err)

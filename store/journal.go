@@ -59,7 +59,8 @@ func (s *Store) openJournal(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	path := filepath.Join(s.Dir("journal"), name+".erasures")
+	s.id = name
+	path := filepath.Join(s.engine.dir("journal"), name+".erasures")
 	mac := func(b []byte) []byte { return s.keys.mac("journal\x00" + name + string(b)) }
 	s.journal = &journal{path: path, machine: machineName(mac, filepath.Dir(path))}
 	s.journal.file, err = openJournalFile(path, mac)

@@ -59,8 +59,7 @@ func (e *mysqlEngine) readAgain(ctx context.Context, err error, attempt int) boo
 	return backOff(ctx, attempt, 2*awayPause)
 }
 
-// dir is the store's own: two stores must not share one, since both count
-// their SubscriberIDs from 1.
+// dir is that of the stores of a key file.
 func (e *mysqlEngine) dir(kind string) string { return filepath.Join(e.files, kind, e.own) }
 
 func (e *mysqlEngine) name() string { return e.words }

@@ -46,6 +46,7 @@ type Store struct {
 	// NewKeys tells that the key file was made just now: say what it is for.
 	NewKeys bool
 
+	id      string  // the store's own name; empty while it is being copied to
 	raw     queries // also while the store is behind its erasure journal
 	engine  engine
 	journal *journal
@@ -117,8 +118,14 @@ func (s *Store) check(ctx context.Context, o Options) error {
 func (q queries) Keys() *Keys { return q.keys }
 
 // Dir is the store's own directory for files of a kind, such as exports; it
-// may not exist yet.
-func (s *Store) Dir(kind string) string { return s.engine.dir(kind) }
+// may not exist yet. Two stores never share one, not even two databases under
+// one key file: both count their SubscriberIDs from 1.
+func (s *Store) Dir(kind string) string {
+	if isServer(s.engine) {
+		return s.engine.dir(kind) + "-" + s.id[:min(12, len(s.id))]
+	}
+	return s.engine.dir(kind)
+}
 
 // Name is the store in a few words, for a status line.
 func (s *Store) Name() string { return s.engine.name() }
