@@ -234,6 +234,13 @@ func TestMySQLEncrypted(t *testing.T) {
 	if err := s.get(t.Context(), []any{&name, &cipher}, "SHOW SESSION STATUS LIKE 'Ssl_cipher'"); err != nil || cipher == "" {
 		t.Errorf("the way to the server is encrypted by %q, %v", cipher, err)
 	}
+	storetest.Do(t, own.Address, "CREATE USER anna@'%' IDENTIFIED BY 's3cret' REQUIRE SSL", "GRANT ALL ON *.* TO anna@'%'")
+	o.URL = strings.Replace(plain, "root@", "anna:s3cret@", 1)
+	if why := refused(t, o); !strings.Contains(why, "tls=true") {
+		t.Errorf("an account for encrypted connections alone: %s", why)
+	}
+	o.URL += "?tls-ca=" + own.CA
+	made(t, o)
 }
 
 // TestHotRows: many at once change the same counters, begin the same day and

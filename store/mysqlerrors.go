@@ -91,6 +91,17 @@ func lost(err error) bool {
 		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &network)
 }
 
+// inClear says what else may keep a user out of a server that isn't asked for
+// encryption: accounts can require it, and the refusal is the same.
+func (m mysqlURL) inClear() string {
+	for _, addr := range m.hosts {
+		if host, _, _ := net.SplitHostPort(addr); m.tlsMode(host) != "false" {
+			return ""
+		}
+	}
+	return "; an account for encrypted connections alone needs tls=true, or tls=preferred, as well"
+}
+
 // openingError says why a store's server can't be used, and what to do.
 func (m mysqlURL) openingError(err error) error {
 	hosts := strings.Join(m.hosts, ", ")
@@ -101,7 +112,7 @@ func (m mysqlURL) openingError(err error) error {
 	case n == errNoDatabase, n == errDatabaseDenied:
 		return fmt.Errorf("there is no database %q at %s that %s may use: make it with CREATE DATABASE and GRANT, then run kartotek migrate", m.database, hosts, m.user)
 	case n == errAccessDenied:
-		return fmt.Errorf("the database at %s doesn't know %s with this password: give it with password-file=PATH in --store, or as %s", hosts, m.user, PasswordVariable)
+		return fmt.Errorf("the database at %s doesn't let %s in with this password: give it with password-file=PATH in --store, or as %s%s", hosts, m.user, PasswordVariable, m.inClear())
 	case errors.As(err, &unknown), errors.As(err, &name), errors.As(err, &failed):
 		return fmt.Errorf("the certificate of the database at %s can't be trusted (name its authority with tls-ca=PATH in --store): %w", hosts, err)
 	case errors.Is(err, mysql.ErrNoTLS):

@@ -155,17 +155,24 @@ func (m mysqlURL) configs() ([]*mysql.Config, error) {
 	return out, nil
 }
 
-// encrypt sets up TLS. By default the way to another machine is encrypted and
-// the server's certificate checked; on this machine it isn't, unless asked for.
+// tlsMode is the way of talking to a host. By default the way to another
+// machine is encrypted and the server's certificate checked; on this machine
+// it isn't, unless asked for.
+func (m mysqlURL) tlsMode(host string) string {
+	ip := net.ParseIP(host)
+	switch {
+	case m.tls != "":
+		return m.tls
+	case m.ca == "" && (host == "localhost" || ip != nil && ip.IsLoopback()):
+		return "false"
+	}
+	return "true"
+}
+
+// encrypt sets up TLS.
 func (m mysqlURL) encrypt(c *mysql.Config, pool *x509.CertPool) {
 	host, _, _ := net.SplitHostPort(c.Addr)
-	mode := m.tls
-	if mode == "" {
-		ip := net.ParseIP(host)
-		if mode = "true"; m.ca == "" && (host == "localhost" || ip != nil && ip.IsLoopback()) {
-			mode = "false"
-		}
-	}
+	mode := m.tlsMode(host)
 	if mode == "false" {
 		return
 	}
