@@ -248,3 +248,24 @@ func marketerJourney(t *testing.T, m *machine, come way) {
 	term.press("/", marie, enter).sees("2 cards found", strconv.FormatInt(back.ID, 10), "Resubsc", "(tombstone)")
 	term.press("d").sees(fmt.Sprintf("the role %s may not do this", "marketer"))
 }
+
+// TestConsoleBesideServe: under the very configuration that is served already, the
+// console opens, and leaves every port to who has it.
+func TestConsoleBesideServe(t *testing.T) {
+	m := newMachine(t)
+	free := func() string {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		return l.Addr().String()
+	}
+	m.run(0, "lists", "add", "News") // makes the configuration's directory
+	m.write("config/kartotek/config.toml", fmt.Sprintf("ssh = %q\nbounce = %q\nbounce-domain = \"bounces.brev.example\"\nfrom = \"news@brev.example\"\n", free(), free()))
+	site, stop := m.serve()
+	defer stop()
+	t.Run("console", func(t *testing.T) {
+		sit(t, m.command("--web", strings.TrimPrefix(site, "http://"))).sees("Contacts", "anna")
+	})
+}

@@ -86,25 +86,43 @@ func examineStore(ctx context.Context, a *app, desk *flows.Service) ([]store.Fin
 	return desk.Examine(ctx, a.cli())
 }
 
-// examinePorts tells whether the web pages can listen.
+// examinePorts tells whether web pages, returned mail and the team's console
+// can listen where the configuration says.
 func examinePorts(ctx context.Context, a *app, _ *flows.Service) ([]store.Finding, error) {
-	f := store.Finding{What: "web", Severity: store.Good, Words: a.set.Web + " is free for the web pages; contacts reach them as " + a.common.publicURL}
-	var listen net.ListenConfig
-	l, err := listen.Listen(ctx, "tcp", a.set.Web)
-	switch {
-	case errors.Is(err, syscall.EADDRINUSE):
-		f.Words = a.set.Web + " is taken, as it is while Kartotek serves there; contacts reach the pages as " + a.common.publicURL
-	case err != nil:
-		f = store.Finding{What: "web", Severity: store.Bad, Words: fmt.Sprintf("the web pages can't listen on %s: %v", a.set.Web, err), Mend: "choose another with --web"}
-	default:
-		if err := l.Close(); err != nil {
+	web, err := examinePort(ctx, "web", a.set.Web, "for the web pages; contacts reach them as "+a.common.publicURL)
+	if err != nil {
+		return nil, err
+	}
+	if web.Severity == store.Good && a.common.route != routeCapture && !strings.HasPrefix(a.common.publicURL, "https://") {
+		web.Severity, web.Mend = store.Note, "set public-url to an https:// address that contacts reach: it stands in every letter"
+	}
+	out := []store.Finding{web}
+	for _, p := range []struct{ name, addr, use string }{
+		{"bounce", a.set.Bounce, "for mail that comes back"}, {"ssh", a.set.SSH, "for the team's console"},
+	} {
+		if p.addr == "" {
+			continue
+		}
+		f, err := examinePort(ctx, p.name, p.addr, p.use)
+		if err != nil {
 			return nil, err
 		}
+		out = append(out, f)
 	}
-	if f.Severity == store.Good && a.common.route != routeCapture && !strings.HasPrefix(a.common.publicURL, "https://") {
-		f.Severity, f.Mend = store.Note, "set public-url to an https:// address that contacts reach: it stands in every letter"
+	return out, nil
+}
+
+// examinePort tries a port; name is its setting.
+func examinePort(ctx context.Context, name, addr, use string) (store.Finding, error) {
+	var listen net.ListenConfig
+	l, err := listen.Listen(ctx, "tcp", addr)
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return store.Finding{What: name, Severity: store.Good, Words: addr + " is taken, as it is while Kartotek serves there, " + use}, nil
+	case err != nil:
+		return store.Finding{What: name, Severity: store.Bad, Words: fmt.Sprintf("%s can't be had %s: %v", addr, use, err), Mend: "choose another with --" + name}, nil
 	}
-	return []store.Finding{f}, nil
+	return store.Finding{What: name, Severity: store.Good, Words: addr + " is free " + use}, l.Close()
 }
 
 // examineMail looks at what is published for the sender, once mail leaves.

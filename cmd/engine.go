@@ -58,8 +58,9 @@ type engine struct {
 const gcPercent = 50
 
 // start starts them. With patient set, what another kartotek on the store does
-// is left to it: the web pages when their port is taken, and the mail when it
-// leaves by a route that this process was not told of.
+// is left to it: web pages, team's console and returned mail when their ports
+// are taken, and the mail when it leaves by a route that this process was not
+// told of.
 func (a *app) start(ctx context.Context, log *slog.Logger, patient bool) (*engine, error) {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
@@ -75,7 +76,7 @@ func (a *app) start(ctx context.Context, log *slog.Logger, patient bool) (*engin
 	if err := a.assemble(ctx, e, patient); err != nil {
 		return nil, errors.Join(err, e.give())
 	}
-	if err := a.openInlet(e, log); err != nil {
+	if err := a.openInlet(e, log, patient); err != nil {
 		return nil, errors.Join(err, e.give())
 	}
 	if err := a.listenSSH(ctx, e, log, patient); err != nil {
@@ -104,12 +105,16 @@ func (a *app) start(ctx context.Context, log *slog.Logger, patient bool) (*engin
 	return e, nil
 }
 
-// openInlet listens for mail that comes back.
-func (a *app) openInlet(e *engine, log *slog.Logger) error {
+// openInlet listens for mail that comes back, unless with patient set another
+// process does.
+func (a *app) openInlet(e *engine, log *slog.Logger, patient bool) error {
 	if a.set.Bounce == "" {
 		return nil
 	}
 	l, err := net.Listen("tcp", a.set.Bounce)
+	if patient && errors.Is(err, syscall.EADDRINUSE) {
+		return nil
+	}
 	if err != nil {
 		return fmt.Errorf("mail that comes back can't be taken on %s (choose another with --bounce): %w", a.set.Bounce, err)
 	}
