@@ -13,8 +13,10 @@ type handing struct {
 	letter   store.Letter
 	envelope store.Envelope
 	handed   store.Handed
-	// What was made ready before the transaction: the evidence key of the
-	// recipient, and the address key that the card must have for it; nil for none.
+	// What was made ready before the transaction: the name of the letter's list,
+	// the evidence key of the recipient, and the address key that the card must
+	// have for it; nil for none.
+	list       string
 	key        store.EvidenceKey
 	addressKey []byte
 }
@@ -79,6 +81,9 @@ func sentEvidence(ctx context.Context, tx *store.Tx, c *store.Contact, h *handin
 		return nil, err
 	}
 	name, ok := lists[h.letter.ListID]
+	if h.list != "" {
+		name, ok = h.list, true
+	}
 	if !ok {
 		list, err := tx.ListByID(ctx, h.letter.ListID)
 		if err != nil && !errors.Is(err, ErrNotFound) {

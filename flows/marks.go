@@ -81,7 +81,7 @@ func (sp *Spool) prepare(m *mark) error {
 		return nil
 	}
 	r := &readyMark{attempt: attemptOf(l.Letter, l.Envelope, m.v, store.LetterDelivered)}
-	r.handing = handing{letter: l.Letter, envelope: l.Envelope, handed: handedAs(r.attempt, m.v)}
+	r.handing = handing{letter: l.Letter, envelope: l.Envelope, handed: handedAs(r.attempt, m.v), list: l.list}
 	keys := sp.s.store.Keys()
 	if err := errors.Join(keys.SealTalk(&r.attempt), r.handing.ready(keys)); err != nil {
 		return err

@@ -31,6 +31,7 @@ type Spool struct {
 type inHand struct {
 	store.Letter
 	store.Envelope
+	list string
 }
 
 // Spool is the outbox as the mail sender sees it.
@@ -77,7 +78,7 @@ func (sp *Spool) Claim(ctx context.Context, owner string, n, spare int, lease ti
 			ID: l.ID, From: from, To: l.To, Data: l.Data, Attempts: l.Attempts, Created: l.CreatedAt.Time(), Urgent: l.State == store.LetterUrgent,
 		})
 		l.Data = nil
-		hand = append(hand, inHand{l.Letter, l.Envelope})
+		hand = append(hand, inHand{l.Letter, l.Envelope, l.ListName})
 	}
 	sp.mu.Lock()
 	defer sp.mu.Unlock()

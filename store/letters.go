@@ -53,6 +53,8 @@ func (tx *Tx) HoldLetters(ctx context.Context, id int64, hold bool, now Micros) 
 type Claimed struct {
 	Letter
 	Envelope // after OpenClaimed
+	// ListName is that of the letter's list; empty where there is none.
+	ListName string
 
 	sealed []byte
 }
@@ -151,11 +153,11 @@ func (tx *Tx) ClaimLetters(ctx context.Context, now Micros, n, spare int, owner 
 	byID := make(map[int64]*Claimed, len(found))
 	if err := tx.each(ctx, func(rows *sql.Rows) error {
 		c := &Claimed{Letter: Letter{State: LetterSending, DueAt: until, Owner: owner}}
-		err := rows.Scan(&c.ID, &c.SubscriberID, &c.ListID, &c.Kind, &c.Attempts, &c.CreatedAt, &c.sealed)
+		err := rows.Scan(&c.ID, &c.SubscriberID, &c.ListID, &c.Kind, &c.Attempts, &c.CreatedAt, &c.ListName, &c.sealed)
 		byID[c.ID] = c
 		return err
-	}, `SELECT o.letter_id, o.subscriber_id, o.list_id, o.kind, o.attempts, o.created_at, b.sealed
- FROM outbox o JOIN bodies b ON b.letter_id = o.letter_id WHERE o.letter_id IN (`+in+`)`, args...); err != nil {
+	}, `SELECT o.letter_id, o.subscriber_id, o.list_id, o.kind, o.attempts, o.created_at, COALESCE(l.name, ''), b.sealed
+ FROM outbox o JOIN bodies b ON b.letter_id = o.letter_id LEFT JOIN lists l ON l.list_id = o.list_id WHERE o.letter_id IN (`+in+`)`, args...); err != nil {
 		return nil, err
 	}
 	out := make([]Claimed, 0, len(found))

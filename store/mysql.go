@@ -81,9 +81,10 @@ func (e *mysqlEngine) close() (err error) {
 
 // session is a connection for writing with the statements prepared on it.
 type session struct {
-	conn  *sql.Conn
-	stmts map[string]*sql.Stmt
-	born  time.Time
+	conn    *sql.Conn
+	stmts   map[string]*sql.Stmt
+	born    time.Time
+	cluster bool // the server is a node of a Galera cluster
 }
 
 func newSession(ctx context.Context, db *sql.DB) (*session, error) {
@@ -133,6 +134,9 @@ func (e *mysqlEngine) take(ctx context.Context) (*session, error) {
 	if err == nil {
 		// Nothing is kept but by COMMIT, whatever the server has ended meanwhile.
 		_, err = s.conn.ExecContext(ctx, "SET SESSION autocommit = 0")
+		if err == nil {
+			s.cluster, err = inCluster(ctx, s.conn)
+		}
 		if err = mapMySQL(err); err != nil {
 			s.close()
 		}
@@ -142,6 +146,16 @@ func (e *mysqlEngine) take(ctx context.Context) (*session, error) {
 		return nil, err
 	}
 	return s, nil
+}
+
+// inCluster tells whether a connection leads to a node of a Galera cluster.
+func inCluster(ctx context.Context, conn *sql.Conn) (bool, error) {
+	var name, on string
+	err := conn.QueryRowContext(ctx, "SHOW VARIABLES LIKE 'wsrep_on'").Scan(&name, &on)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = nil
+	}
+	return strings.EqualFold(on, "ON"), err
 }
 
 // give returns a session, or ends it when it is not whole any more.

@@ -146,8 +146,10 @@ func (e *mysqlEngine) attempt(ctx context.Context, a *act, fn func(queries) erro
 	}
 	whole := false // also when fn panics: ending the connection rolls back
 	defer func() { e.give(s, whole) }()
-	if _, err := s.conn.ExecContext(ctx, "BEGIN"); err != nil {
-		return mapMySQL(err)
+	if s.cluster { // elsewhere the first statement begins it
+		if _, err := s.conn.ExecContext(ctx, "BEGIN"); err != nil {
+			return mapMySQL(err)
+		}
 	}
 	var broken error // what ended the transaction, whatever fn made of it
 	q := queries{
@@ -166,6 +168,9 @@ func (e *mysqlEngine) attempt(ctx context.Context, a *act, fn func(queries) erro
 		},
 	}
 	err = e.apply(ctx, q, a, fn)
+	if err == nil && s.cluster {
+		err = inOnePiece(ctx, q, a.key)
+	}
 	if broken != nil {
 		err = broken
 	}
@@ -195,10 +200,7 @@ func (e *mysqlEngine) apply(ctx context.Context, q queries, a *act, fn func(quer
 		return err
 	}
 	a.unsure = false // it was not kept, or the key would be there
-	if err := fn(q); err != nil {
-		return err
-	}
-	return inOnePiece(ctx, q, a.key)
+	return fn(q)
 }
 
 // inOnePiece makes sure, by its key, that a transaction holds all that was
