@@ -191,7 +191,7 @@ func untilMarked(ctx context.Context, s *store.Store) error {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-time.After(5 * time.Millisecond):
+		case <-time.After(25 * time.Millisecond):
 		}
 	}
 }
