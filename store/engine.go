@@ -19,6 +19,8 @@ type engine interface {
 	insertAll(ctx context.Context, tx *Tx, into string, rows [][]any) error
 	schemaVersion(ctx context.Context) (int64, error)
 	wipe(ctx context.Context, patience time.Duration) (bool, error)
+	// owe notes that a wipe is owed, for whoever opens the store after a kill.
+	owe()
 	sweep(ctx context.Context) error
 	// snapshot runs fn on the store as it is at one moment, while others write.
 	snapshot(ctx context.Context, fn func(queries) error) error

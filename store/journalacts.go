@@ -90,6 +90,7 @@ func (s *Store) record(ctx context.Context, tx *Tx, h *held) error {
 	if len(tx.records) == 0 {
 		return nil
 	}
+	s.engine.owe()
 	j := s.journal.file
 	if h.loss > 0 {
 		if err := s.void(h); err != nil {

@@ -66,6 +66,8 @@ func (e *mysqlEngine) name() string { return e.words }
 
 func (e *mysqlEngine) wipe(context.Context, time.Duration) (bool, error) { return true, nil }
 
+func (e *mysqlEngine) owe() {}
+
 func (e *mysqlEngine) close() (err error) {
 	e.once.Do(func() {
 		close(e.closed)

@@ -102,7 +102,7 @@ func openSQLite(ctx context.Context, o Options) (engine, *Keys, bool, error) {
 	if err != nil {
 		return nil, nil, false, err
 	}
-	if err := e.migrate(ctx); err != nil {
+	if err := errors.Join(e.migrate(ctx), e.payOff()); err != nil {
 		return nil, nil, false, errors.Join(err, e.close())
 	}
 	return e, keys, created, nil
@@ -318,44 +318,4 @@ func mapSQLite(err error) error {
 		return ErrReadOnly
 	}
 	return err
-}
-
-// wipe moves the write-ahead log into the database and cuts it to nothing, so
-// that no earlier image of a row stays in it; secure_delete has overwritten
-// the rows themselves. It reports false when a reader held on to the log for
-// as long as patience lasts: call it again later.
-func (e *sqliteEngine) wipe(ctx context.Context, patience time.Duration) (bool, error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	for {
-		var busy, logged, moved int
-		// The long part, moving the log, lets others write; what they write meanwhile is moved in its place.
-		for left, pass := wipeRest+1, 0; left > wipeRest && pass < 4; pass++ {
-			var err error
-			if left, err = moveOn(ctx, e.read.db.QueryRowContext); err != nil && ctx.Err() == nil {
-				return false, fmt.Errorf("wiping the write-ahead log: %w", mapSQLite(err))
-			}
-		}
-		err := e.write.hold(ctx, func() error {
-			shortly, cancel := context.WithTimeout(ctx, wipeHold)
-			defer cancel()
-			err := mapSQLite(e.write.conn.QueryRowContext(shortly, "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &logged, &moved))
-			if err != nil && shortly.Err() != nil {
-				err = ErrBusy
-			}
-			return err
-		})
-		switch {
-		case err == nil && busy == 0:
-			return true, nil
-		case ctx.Err() != nil:
-			return false, nil
-		case err != nil && !errors.Is(err, ErrBusy):
-			return false, fmt.Errorf("wiping the write-ahead log: %w", err)
-		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(wipeHold / 2):
-		}
-	}
 }

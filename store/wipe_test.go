@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -192,5 +193,59 @@ func TestErasedBytesAreGone(t *testing.T) {
 	}
 	if !bytes.Contains(all, sealed[2][len(sealed[2])-1]) {
 		t.Error("a living contact's sealed value should be there: is this looking at the right pages?")
+	}
+}
+
+// TestWipedAfterAKill: whoever opens a store that was killed between an
+// erasure and its wipe wipes the log.
+func TestWipedAfterAKill(t *testing.T) {
+	storetest.Embedded(t)
+	dir, ctx := t.TempDir(), t.Context()
+	s := open(t, dir)
+	crowd(t, s, 3)
+	if err := s.InErasure(ctx, func(tx *Tx) error {
+		c, err := tx.Contact(ctx, 2)
+		if err != nil {
+			return err
+		}
+		*c = c.Tombstone(1)
+		_, err = tx.KeepEvidence(ctx, c.SubscriberID)
+		return errors.Join(err, tx.SaveContact(ctx, c))
+	}); err != nil {
+		t.Fatal(err)
+	}
+	logged := func(told bool) int64 {
+		t.Helper()
+		killed := t.TempDir() // as the process would leave it
+		if err := errors.Join(os.CopyFS(killed, os.DirFS(dir)), os.Chmod(filepath.Join(killed, "keys.json"), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+		e := s.engine.(*sqliteEngine)
+		for _, gone := range []string{e.path + "-shm", e.owedPath()} {
+			if told && gone == e.owedPath() {
+				continue
+			}
+			if err := os.Remove(filepath.Join(killed, filepath.Base(gone))); err != nil {
+				t.Fatal(err)
+			}
+		}
+		next := open(t, killed).engine.(*sqliteEngine)
+		if next.owed() != nil {
+			t.Error("a wipe is still owed")
+		}
+		info, err := os.Stat(next.path + "-wal")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return info.Size()
+	}
+	if logged(false) == 0 {
+		t.Error("the log of the store that was killed is empty")
+	}
+	if n := logged(true); n != 0 {
+		t.Errorf("%d bytes of the log are left after the store was opened", n)
+	}
+	if wiped, err := s.Wipe(ctx, 10*time.Second); err != nil || !wiped || s.engine.(*sqliteEngine).owed() != nil {
+		t.Errorf("wiped: %v, %v, and a wipe is owed: %v", wiped, err, s.engine.(*sqliteEngine).owed())
 	}
 }
