@@ -59,6 +59,10 @@ type Client struct {
 // Errors at the room's door. A *Refusal is told apart by errors.As.
 var (
 	ErrNotFound = store.ErrNotFound
+	// ErrAway: the database does not answer now; nothing was done.
+	ErrAway = store.ErrAway
+	// ErrBusy: the database is too busy to answer now; nothing was done.
+	ErrBusy = store.ErrBusy
 	// ErrPiece: something was searched that is no full address, number or id.
 	ErrPiece = errors.New("only a full address (name@example.com), a number in international form (+45…) or a SubscriberID finds a contact; a piece of one finds nothing, so that nobody can leaf through people")
 )

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -263,6 +264,8 @@ func TestFaultsAndRefusals(t *testing.T) {
 		text   string
 	}{
 		{"fault", errors.New("the disk is full"), nil, 500, "Something went wrong here"},
+		{"the database is away", fmt.Errorf("confirming: %w", flows.ErrAway), nil, 503, "try again in a few minutes"},
+		{"the database is busy", flows.ErrBusy, nil, 503, "try again in a few minutes"},
 		{"refusal", &flows.Refusal{Why: "frozen"}, nil, 409, "This cannot be done at the moment"},
 		{"gone", flows.ErrNotFound, nil, 404, "This page does not exist"},
 		{"panic", nil, errors.New(secret), 500, "Something went wrong here"},
@@ -279,7 +282,10 @@ func TestFaultsAndRefusals(t *testing.T) {
 				if strings.Contains(d.log.String()+w.Body.String(), secret) || strings.Contains(d.log.String(), "t0k3n") {
 					t.Errorf("%s: something personal got out: %s", path, d.log)
 				}
-				if test.want == 500 && !strings.Contains(d.log.String(), `"level":"ERROR"`) {
+				if (w.Header().Get("Retry-After") != "") != (test.want == 503) {
+					t.Errorf("%s: Retry-After: %q", path, w.Header().Get("Retry-After"))
+				}
+				if test.want >= 500 && !strings.Contains(d.log.String(), `"level":"ERROR"`) {
 					t.Errorf("%s: no word in the log", path)
 				}
 			}

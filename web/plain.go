@@ -50,9 +50,18 @@ func (s *site) fault(w http.ResponseWriter, r *http.Request, err error) {
 		if !errors.Is(err, context.Canceled) { // else the reader left
 			s.log.ErrorContext(r.Context(), "web request failed", "route", route(r), "error", err)
 		}
-		s.problem(w, r, http.StatusInternalServerError, s.words(r).Fault)
+		status := http.StatusInternalServerError
+		if errors.Is(err, flows.ErrAway) || errors.Is(err, flows.ErrBusy) {
+			status = http.StatusServiceUnavailable // who posts by program comes again (RFC 9110 section 15.6.4)
+			w.Header().Set("Retry-After", comeAgain)
+		}
+		s.problem(w, r, status, s.words(r).Fault)
 	}
 }
+
+// comeAgain is when a request may be tried again that the database didn't
+// answer, in seconds.
+const comeAgain = "30"
 
 // readForm reads r's body into r.PostForm, urlencoded or multipart/form-data.
 // If that fails it answers, and returns false.
