@@ -86,8 +86,12 @@ func appendObject(b []byte, m map[string]any) ([]byte, error) {
 // appendString writes a string. A byte that is no UTF-8 becomes U+FFFD, as
 // encoding/json has it too.
 func appendString(b []byte, s string) []byte {
-	b = append(b, '"')
-	for _, r := range s {
+	plain := 0 // of most strings, all
+	for plain < len(s) && s[plain] >= ' ' && s[plain] <= '~' && s[plain] != '"' && s[plain] != '\\' {
+		plain++
+	}
+	b = append(append(b, '"'), s[:plain]...)
+	for _, r := range s[plain:] {
 		switch {
 		case r == '"' || r == '\\':
 			b = append(b, '\\', byte(r))
