@@ -289,38 +289,9 @@ func (w *workshop) check(d *desk) {
 			d.t.Errorf("%s was acknowledged as %s, and is %s", address, want, got)
 		}
 		for _, c := range f.Cards {
-			w.once(ctx, d, c.SubscriberID)
+			d.once(c.SubscriberID)
 		}
 	}
 	d.t.Logf("%d acts on %d addresses", w.acts, len(w.states))
 	d.check()
-}
-
-// once tells whether an act on a card was done twice: the audit has a row of
-// each, written in its transaction.
-func (w *workshop) once(ctx context.Context, d *desk, id int64) {
-	d.t.Helper()
-	rows, err := d.store.Audit(ctx, store.AuditQuery{SubscriberID: id, Limit: 100})
-	d.must(err)
-	acts, err := d.store.EvidenceOf(ctx, id)
-	d.must(err)
-	var said []string
-	twice, seen := false, map[string]bool{}
-	for _, r := range rows {
-		if r.Act == "search" || r.Act == "open" { // looking is no act on the card
-			continue
-		}
-		twice = twice || seen[r.Act]
-		seen[r.Act] = true
-		said = append(said, fmt.Sprintf("%s %q by %s", r.At.Time().Format(time.TimeOnly), r.Act, r.Actor))
-	}
-	for _, e := range acts {
-		kind := "evidence " + e.Kind.String()
-		twice = twice || seen[kind]
-		seen[kind] = true
-		said = append(said, fmt.Sprintf("%s %s", e.At.Time().Format(time.TimeOnly), kind))
-	}
-	if twice {
-		d.t.Errorf("an act on card %d was done twice:\n%s", id, strings.Join(said, "\n"))
-	}
 }
