@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -202,4 +203,29 @@ func TestAddressesAreMaskedWhereverTheyStand(t *testing.T) {
 	if d.must(err); !strings.Contains(r.Value, "Marie.J@Example.org") {
 		t.Errorf("it reveals %q", r.Value)
 	}
+}
+
+// TestRevealsAreFew: nobody takes a list away by uncovering one card after the
+// other; others of staff go on, and so does everybody an hour later.
+func TestRevealsAreFew(t *testing.T) {
+	d := newDesk(t)
+	ctx := t.Context()
+	d.bring(marie, Confirmed)
+	id := d.newest(marie).SubscriberID
+	reveal := func(who Actor) error {
+		_, err := d.Reveal(ctx, who, id, RevealEmail, "the person is on the phone")
+		return err
+	}
+	for range revealsAnHour {
+		d.must(reveal(anna))
+		d.pass(time.Second)
+	}
+	var refusal *Refusal
+	if err := reveal(anna); !errors.As(err, &refusal) || !strings.Contains(err.Error(), "bulk export") {
+		t.Errorf("one more: %v", err)
+	}
+	d.must(reveal(Actor{Name: "sue", Role: Support, From: "test"}))
+	d.pass(time.Hour)
+	d.must(reveal(anna))
+	d.check()
 }
