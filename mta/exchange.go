@@ -57,7 +57,7 @@ type session struct {
 	caps     map[string]string // EHLO keywords in upper case, with their parameters
 	sent     int               // messages offered
 	before   <-chan struct{}   // closed once the message before has been marked; nil for none
-	ahead    bool              // the next message's envelope went out with the end of the last one
+	ahead    []step            // of the next message's envelope, which went out with the end of the last one; nil for none
 	dirty    bool              // a transaction is half open: RSET before the next
 	worn     bool              // not to be kept for another letter
 	born     time.Time
@@ -180,9 +180,11 @@ func (s *session) send(ctx context.Context, p parcel, next func() *parcel) (repl
 	if err := s.awaitMark(ctx); err != nil {
 		return reply{}, &fault{phaseData, err}
 	}
+	var ahead []step
 	var behind []byte
 	if n := next(); n != nil {
-		behind = commands(s.steps(*n))
+		ahead = s.steps(*n)
+		behind = commands(ahead)
 	}
 	last, err := s.body(ctx, s.patience.block, p.wire, behind)
 	if err != nil {
@@ -196,7 +198,7 @@ func (s *session) send(ctx context.Context, p parcel, next func() *parcel) (repl
 	if err != nil {
 		return rep, &fault{phaseDot, err}
 	}
-	s.dirty, s.ahead = false, behind != nil
+	s.dirty, s.ahead = false, ahead
 	return rep, step{phase: phaseDot, want: 2}.judge(rep)
 }
 
@@ -256,11 +258,13 @@ func commands(steps []step) []byte {
 // envelope brings the server to the point where it waits for the message. With PIPELINING (RFC 2920) its
 // commands go out together, and every answer is read even after a refusal, so that the connection stays usable.
 func (s *session) envelope(ctx context.Context, p parcel) (reply, error) {
+	if ahead := s.ahead; ahead != nil {
+		s.ahead = nil
+		return s.pipeline(ctx, ahead, true)
+	}
 	steps := s.steps(p)
-	ahead := s.ahead
-	s.ahead = false
-	if ahead || s.offers("PIPELINING") {
-		return s.pipeline(ctx, steps, ahead)
+	if s.offers("PIPELINING") {
+		return s.pipeline(ctx, steps, false)
 	}
 	for _, st := range steps {
 		rep, err := s.ask(ctx, st.phase, st.shown, st.line)

@@ -2,6 +2,7 @@ package mta
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"unicode/utf8"
 )
@@ -147,6 +148,11 @@ func splitHeader(msg []byte) (head, body []byte) {
 }
 
 func hasHighBit(b []byte) bool {
+	for ; len(b) >= 8; b = b[8:] {
+		if binary.NativeEndian.Uint64(b)&0x8080808080808080 != 0 {
+			return true
+		}
+	}
 	for _, c := range b {
 		if c >= utf8.RuneSelf {
 			return true

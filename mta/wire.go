@@ -2,6 +2,7 @@ package mta
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -93,6 +94,15 @@ func (w *wire) allow(ctx context.Context, d time.Duration) error {
 	return ctx.Err() // checked last: bind's function may have run before SetDeadline
 }
 
+// allowReading gives the next reply its time. One that has come needs none, unless it is of several lines: those have
+// what is left of the time before.
+func (w *wire) allowReading(ctx context.Context, d time.Duration) error {
+	if there, _ := w.r.Peek(w.r.Buffered()); bytes.IndexByte(there, '\n') >= 0 {
+		return ctx.Err()
+	}
+	return w.allow(ctx, d)
+}
+
 // say writes command lines, as the transcript shall show them in shown, without waiting for an answer.
 func (w *wire) say(ctx context.Context, d time.Duration, shown []string, lines string) error {
 	for _, s := range shown {
@@ -133,7 +143,7 @@ func (w *wire) body(ctx context.Context, d time.Duration, msg, behind []byte) (l
 // hear reads one reply, of any number of lines within the bounds.
 func (w *wire) hear(ctx context.Context, d time.Duration) (reply, error) {
 	var rep reply
-	if err := w.allow(ctx, d); err != nil {
+	if err := w.allowReading(ctx, d); err != nil {
 		return rep, err
 	}
 	total := 0
