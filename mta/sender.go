@@ -25,8 +25,10 @@ const (
 	marking = 2 * time.Minute
 	// claiming bounds one look at the queue.
 	claiming = 30 * time.Second
-	// gather is how long the sender waits for more free slots, or letters, before it claims a few.
-	gather = 3 * time.Millisecond
+	// gather is how long the sender waits for more letters before it claims a few, and gatherBusy how long for those, or
+	// for free slots, while it has enough in hand to keep the connections busy.
+	gather     = 3 * time.Millisecond
+	gatherBusy = 10 * time.Millisecond
 	// grace is how long letters in flight may take to finish once the sender is told to stop.
 	grace = 15 * time.Second
 	// Waits after a failure of the spool, doubling.
@@ -136,7 +138,7 @@ func (s *Sender) Run(ctx context.Context) error {
 			s.awaitRoom(ctx, f) // there may be more
 		} else {
 			if len(letters) > 0 {
-				began = began.Add(gather)
+				began = began.Add(gatherFor(f))
 			}
 			s.awaitWork(ctx, pause, began)
 		}
@@ -169,7 +171,7 @@ func (s *Sender) awaitRoom(ctx context.Context, f *flight) {
 		case 4*n >= s.slots:
 			return
 		case n > 0 && moment == nil:
-			timer := time.NewTimer(gather)
+			timer := time.NewTimer(gatherBusy)
 			defer timer.Stop()
 			moment = timer.C
 		}
@@ -183,6 +185,14 @@ func (s *Sender) awaitRoom(ctx context.Context, f *flight) {
 		case <-f.change:
 		}
 	}
+}
+
+// gatherFor is how long to wait for letters that come in a rush.
+func gatherFor(f *flight) time.Duration {
+	if n, _ := f.room(); 4*n < 3*f.slots {
+		return gatherBusy
+	}
+	return gather
 }
 
 // awaitWork returns when an empty queue is worth another look: when woken, or after the poll interval, and not before
