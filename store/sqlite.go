@@ -66,9 +66,11 @@ const readPragmas = "PRAGMA query_only=ON; PRAGMA cache_size=-3000"
 const writePragmas = "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA secure_delete=ON; PRAGMA cache_size=" + writeCache + "; PRAGMA wal_autocheckpoint=0"
 
 // The writing connection's page cache, in KiB with a minus: a console that acts
-// now and then is to stay small, and a load comes back to the same pages.
+// now and then is to stay small, and a load comes back to the same pages. Where
+// SQLite takes pages from its free list out of order, it looks through the whole
+// cache at the next commit, so a large one makes every commit dear.
 const (
-	writeCache = "-16000"
+	writeCache = "-8000"
 	loadCache  = "-32000"
 )
 
