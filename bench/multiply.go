@@ -68,7 +68,7 @@ func (b *bench) twin(ctx context.Context, from place) (place, error) {
 		copies = append(copies, "CREATE TABLE "+into+" LIKE "+table, "INSERT INTO "+into+" SELECT * FROM "+table)
 		return err
 	})
-	return to, errors.Join(err, do(ctx, db, copies...), os.CopyFS(to.dir(), os.DirFS(from.dir())))
+	return to, errors.Join(err, do(ctx, db, copies...), os.CopyFS(to.dir(), os.DirFS(from.dir())), os.Chmod(to.Keys, 0o600))
 }
 
 // duplicate copies an embedded store.

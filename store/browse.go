@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"math"
 	"slices"
 	"strings"
 )
@@ -127,32 +128,42 @@ func (b BrowseQuery) arm(p Permission, r Rating) (string, []any) {
 }
 
 // place begins where the page begins, and keeps to the time of last activity.
-// On each side there is one bound at most: of two, SQLite might begin at the
-// wrong one and walk all the way to the place.
+// On each side there is one bound: of two, SQLite might begin at the wrong one
+// and walk all the way to the place. Each is always there, though it may keep
+// nothing out, so that there are few statements for the connections to keep.
 func (b BrowseQuery) place(c *conditions) {
-	if b.SeenFrom != 0 && (!b.Backwards || b.FromEnd) {
-		c.add("last_seen_at >= ?", b.SeenFrom)
+	from, seen := b.start()
+	cond, args := "last_seen_at >= ? AND last_seen_at <= ? AND (last_seen_at < ? OR subscriber_id < ?)", []any{seen, from.LastSeen, from.LastSeen, from.ID}
+	if b.ByID {
+		cond, args = "subscriber_id < ?", args[3:]
 	}
-	if b.SeenBefore != 0 && (b.Backwards || b.FromEnd) {
-		c.add("last_seen_at < ?", b.SeenBefore)
+	if b.Backwards {
+		cond = strings.NewReplacer("<", ">", ">", "<").Replace(cond)
+	}
+	c.add(cond, args...)
+}
+
+// start is the place where a page begins, and the time of last activity that
+// it may go on to.
+func (b BrowseQuery) start() (Place, int64) {
+	first, last := Place{math.MaxInt64, math.MaxInt64}, Place{math.MinInt64, -1} // of the order
+	if b.SeenBefore != 0 {
+		first.LastSeen = int64(b.SeenBefore) - 1
+	}
+	if b.SeenFrom != 0 {
+		last.LastSeen = int64(b.SeenFrom)
 	}
 	from := b.From
 	switch {
-	case b.FromEnd:
-		return
-	case b.Backwards && from.LastSeen < int64(b.SeenFrom):
-		from = Place{int64(b.SeenFrom), -1}
-	case !b.Backwards && b.SeenBefore != 0 && from.LastSeen >= int64(b.SeenBefore):
-		from = Place{int64(b.SeenBefore) - 1, 1<<63 - 1}
-	}
-	cond, args := "last_seen_at <= ? AND (last_seen_at < ? OR subscriber_id < ?)", []any{from.LastSeen, from.LastSeen, from.ID}
-	if b.ByID {
-		cond, args = "subscriber_id < ?", args[2:]
+	case b.Backwards && (b.FromEnd || from.LastSeen < last.LastSeen):
+		from = last
+	case !b.Backwards && (b.FromEnd || from.LastSeen > first.LastSeen):
+		from = first
 	}
 	if b.Backwards {
-		cond = strings.ReplaceAll(cond, "<", ">")
+		return from, first.LastSeen
 	}
-	c.add(cond, args...)
+	return from, last.LastSeen
 }
 
 // foundAs is the permission that a membership is found under when both a list
