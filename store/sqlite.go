@@ -104,7 +104,10 @@ func openSQLite(ctx context.Context, o Options) (engine, *Keys, bool, error) {
 	if err != nil {
 		return nil, nil, false, err
 	}
-	if err := errors.Join(e.migrate(ctx), e.payOff()); err != nil {
+	if err = e.migrate(ctx); err == nil { // else it is another's to wipe
+		err = e.payOff()
+	}
+	if err != nil {
 		return nil, nil, false, errors.Join(err, e.close())
 	}
 	return e, keys, created, nil
