@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"errors"
 
-	"kartotek/mta"
 	"kartotek/store"
 )
 
@@ -30,14 +29,14 @@ type marks struct {
 type mark struct {
 	owner string
 	id    int64
-	v     mta.Verdict
+	v     verdict
 	ready *readyMark // nil where the transaction has to look first
 	err   error
 	done  chan struct{}
 	lead  chan struct{} // told to open the next transaction
 }
 
-func newMark(owner string, id int64, v mta.Verdict) *mark {
+func newMark(owner string, id int64, v verdict) *mark {
 	return &mark{owner: owner, id: id, v: v, done: make(chan struct{}), lead: make(chan struct{}, 1)}
 }
 
@@ -50,7 +49,7 @@ type readyMark struct {
 
 // Mark writes the verdict of a delivery, fenced by the owner of the lease. A
 // letter that was handed over becomes evidence on the card.
-func (sp *Spool) Mark(ctx context.Context, owner string, id int64, v mta.Verdict) error {
+func (sp *Spool) Mark(ctx context.Context, owner string, id int64, v verdict) error {
 	m := newMark(owner, id, v)
 	if err := sp.prepare(m); err != nil {
 		return err
@@ -77,7 +76,7 @@ func (sp *Spool) prepare(m *mark) error {
 	sp.mu.Lock()
 	l, ok := sp.claimed[m.id]
 	sp.mu.Unlock()
-	if !ok || m.v.State != mta.Delivered || l.Owner != m.owner {
+	if !ok || m.v.State != verdictDelivered || l.Owner != m.owner {
 		return nil
 	}
 	r := &readyMark{attempt: attemptOf(l.Letter, l.Envelope, m.v, store.LetterDelivered)}
@@ -133,7 +132,7 @@ func (sp *Spool) write(ctx context.Context) {
 	}
 	sp.mu.Lock()
 	for _, m := range batch {
-		if m.err == nil || errors.Is(m.err, mta.ErrLost) {
+		if m.err == nil || errors.Is(m.err, errLost) {
 			delete(sp.claimed, m.id)
 		}
 	}
@@ -167,7 +166,7 @@ func (sp *Spool) writeAll(ctx context.Context, tx *store.Tx, batch []*mark, asRe
 		}
 		l, ok := leased[m.id]
 		if !ok || l.Owner != m.owner {
-			m.err = mta.ErrLost
+			m.err = errLost
 			continue
 		}
 		if err := sp.writeOne(ctx, tx, l, m.v, &w); err != nil {
@@ -209,8 +208,8 @@ func (w *written) deliver(owner string, h handing, a store.Attempt) {
 	w.end(h.letter, owner, store.LetterDelivered)
 }
 
-func (sp *Spool) writeOne(ctx context.Context, tx *store.Tx, l store.Letter, v mta.Verdict, w *written) error {
-	if v.State == mta.Postponed {
+func (sp *Spool) writeOne(ctx context.Context, tx *store.Tx, l store.Letter, v verdict, w *written) error {
+	if v.State == verdictPostponed {
 		return tx.PostponeLetter(ctx, l, sp.was(l.ID), store.At(v.Retry))
 	}
 	e, err := sp.envelope(ctx, tx, l.ID)
@@ -218,11 +217,11 @@ func (sp *Spool) writeOne(ctx context.Context, tx *store.Tx, l store.Letter, v m
 		return err
 	}
 	switch v.State {
-	case mta.Delivered:
+	case verdictDelivered:
 		a := attemptOf(l, e, v, store.LetterDelivered)
 		w.deliver(l.Owner, handing{letter: l, envelope: e, handed: handedAs(a, v)}, a)
 		return nil
-	case mta.Deferred:
+	case verdictDeferred:
 		w.attempts = append(w.attempts, attemptOf(l, e, v, store.LetterDeferred))
 		return tx.DeferLetter(ctx, l, store.At(v.Retry))
 	}
@@ -234,7 +233,7 @@ func (sp *Spool) writeOne(ctx context.Context, tx *store.Tx, l store.Letter, v m
 
 // attemptOf is what is kept of an attempt: nothing of it tells the recipient's
 // domain.
-func attemptOf(l store.Letter, e store.Envelope, v mta.Verdict, state store.LetterState) store.Attempt {
+func attemptOf(l store.Letter, e store.Envelope, v verdict, state store.LetterState) store.Attempt {
 	hide := withoutDomain(e.To)
 	return store.Attempt{
 		LetterID: l.ID, N: l.Attempts, At: store.At(v.At), State: state, Code: v.Code, Enhanced: v.Enhanced,
@@ -243,7 +242,7 @@ func attemptOf(l store.Letter, e store.Envelope, v mta.Verdict, state store.Lett
 }
 
 // handedAs is how a letter was handed over.
-func handedAs(a store.Attempt, v mta.Verdict) store.Handed {
+func handedAs(a store.Attempt, v verdict) store.Handed {
 	return store.Handed{At: a.At, Server: v.Host, Reply: a.Reply, Digest: hex.EncodeToString(v.Digest[:])}
 }
 

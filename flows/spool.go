@@ -41,6 +41,18 @@ func (s *Service) Spool() *Spool {
 	return sp
 }
 
+// What a sender says of a letter, by names of this room: marks.go writes it.
+type verdict = mta.Verdict
+
+const (
+	verdictDelivered = mta.Delivered
+	verdictDeferred  = mta.Deferred
+	verdictPostponed = mta.Postponed
+)
+
+// errLost tells a sender that a letter is no longer its own.
+var errLost = mta.ErrLost
+
 // Claim leases up to n due letters to owner, and up to spare more that are
 // urgent, and counts the attempts, before anything is dialled. Letters that
 // can't be opened are the error; the others are returned nevertheless.
