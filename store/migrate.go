@@ -19,10 +19,10 @@ func newerSchema(has, known int64) error {
 }
 
 // steps are the schema's statements, in the words of an engine: its integer
-// primary key, what keeps a table in the order of its primary key, and what
-// ends the making of every table.
-func steps(id, clustered, tail string) []string {
-	text := strings.NewReplacer("{{id}}", id, "{{clustered}}", clustered).Replace(schema)
+// primary key, what keeps a table in the order of its primary key, which
+// contacts a change is about, and what ends the making of every table.
+func steps(id, clustered, some, tail string) []string {
+	text := strings.NewReplacer("{{id}}", id, "{{clustered}}", clustered, "{{some}}", some).Replace(schema)
 	var out []string
 	for _, s := range strings.Split(text, ";\n") {
 		s = strings.TrimSpace(s)
@@ -61,7 +61,7 @@ func ahead(all []string, done int64) []string {
 
 // sqliteSteps are the schema's statements. A load may have dropped an index.
 func sqliteSteps() []string {
-	all := steps("INTEGER PRIMARY KEY", "WITHOUT ROWID", "")
+	all := steps("INTEGER PRIMARY KEY", "WITHOUT ROWID", "subscriber_id > 0", "")
 	for i, step := range all {
 		all[i] = dropsIndex.ReplaceAllString(step, "DROP INDEX IF EXISTS $1")
 	}

@@ -34,7 +34,7 @@ func TestMembershipsOfAnOlderStore(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir)
 	ctx := context.Background()
-	contacts, onList := populate(t, ctx, s, 60)
+	contacts, onList := populate(t, ctx, s, 1200) // more than a chunk
 	all := mysqlSteps()
 	first := slices.IndexFunc(all, func(step string) bool { return strings.Contains(step, "memberships ADD COLUMN rating") })
 	for _, step := range all[first:] {

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -21,7 +22,7 @@ const (
 // before: the server keeps each by itself, so a migration may stop anywhere,
 // and two may run at once.
 func mysqlSteps() []string {
-	return steps("BIGINT NOT NULL PRIMARY KEY", "", " ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin")
+	return steps("BIGINT NOT NULL PRIMARY KEY", "", someContacts, " ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin")
 }
 
 // openMySQL opens a store. Its schema, and the key file with it, is made by
@@ -151,7 +152,7 @@ func (e *mysqlEngine) migrate(ctx context.Context, configs []*mysql.Config) erro
 	db := sql.OpenDB(newNodes(patient))
 	defer db.Close()
 	for _, step := range ahead(all, done) {
-		_, err := db.ExecContext(ctx, step)
+		err := e.takeStep(ctx, db, step)
 		switch errorNumber(err) {
 		case errTableThere, errColumnThere, errIndexThere, errIndexGone: // an earlier run stopped after it
 			err = nil
@@ -171,4 +172,36 @@ func (e *mysqlEngine) migrate(ctx context.Context, configs []*mysql.Config) erro
 		}
 		return err
 	})
+}
+
+// someContacts is the condition of a step that goes from chunk to chunk: one
+// transaction over all contacts would hold up every node of a cluster.
+const (
+	someContacts = "subscriber_id > ? AND subscriber_id <= ?"
+	stepChunk    = 1000
+)
+
+var changesTable = regexp.MustCompile(`UPDATE (\w+) SET`)
+
+// takeStep runs a step of the schema, which may be run again.
+func (e *mysqlEngine) takeStep(ctx context.Context, db *sql.DB, step string) error {
+	if !strings.HasSuffix(step, someContacts) {
+		_, err := db.ExecContext(ctx, step)
+		return err
+	}
+	table := changesTable.FindStringSubmatch(step)[1]
+	for from := int64(0); ; {
+		var to sql.NullInt64
+		if err := db.QueryRowContext(ctx, `SELECT MAX(subscriber_id) FROM (SELECT subscriber_id FROM `+table+` WHERE subscriber_id > ? ORDER BY subscriber_id LIMIT ?) AS chunk`,
+			from, stepChunk).Scan(&to); err != nil || !to.Valid {
+			return err
+		}
+		if err := e.inTx(ctx, func(q queries) error {
+			_, err := q.exec(ctx, step, from, to.Int64)
+			return err
+		}); err != nil {
+			return err
+		}
+		from = to.Int64
+	}
 }

@@ -1,6 +1,7 @@
 -- One statement per step, in order, never changed once released: a store
 -- remembers how many it has had. {{id}} is the dialect's integer primary key,
--- {{clustered}} what keeps a table in the order of its primary key.
+-- {{clustered}} what keeps a table in the order of its primary key, and {{some}}
+-- some contacts at a time where all of them at once would hold up a server.
 
 CREATE TABLE IF NOT EXISTS sequences (
   name VARCHAR(32) NOT NULL PRIMARY KEY,
@@ -419,7 +420,8 @@ DROP INDEX memberships_status_id ON memberships;
 
 UPDATE memberships SET rating = COALESCE((SELECT c.rating FROM contacts c WHERE c.subscriber_id = memberships.subscriber_id), 0),
   source = (SELECT c.source FROM contacts c WHERE c.subscriber_id = memberships.subscriber_id),
-  found_as = COALESCE((SELECT c.permission FROM contacts c WHERE c.subscriber_id = memberships.subscriber_id AND c.permission = memberships.status), 0);
+  found_as = COALESCE((SELECT c.permission FROM contacts c WHERE c.subscriber_id = memberships.subscriber_id AND c.permission = memberships.status), 0)
+  WHERE {{some}};
 
 CREATE INDEX contacts_by_seen ON contacts (permission, rating, last_seen_at, subscriber_id);
 
