@@ -85,7 +85,7 @@ func (b *bench) clicks(ctx context.Context, n int) (waits times, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := putAll(ctx, s, nobody(n)); err != nil {
+	if err := putAll(ctx, s, nobody(n), mailWay{evidence: true}); err != nil {
 		return nil, err
 	}
 	addr, end, err := startFarSink(0)
@@ -158,7 +158,7 @@ func (j job) putLetters(ctx context.Context) (out outcome, err error) {
 	if err != nil {
 		return out, err
 	}
-	return out, errors.Join(putAll(ctx, s, nobody(min(j.Put, realLetters))), s.Close(), multiplyLetters(ctx, j.To, j.Put))
+	return out, errors.Join(putAll(ctx, s, nobody(min(j.Put, realLetters)), mailWay{evidence: true}), s.Close(), multiplyLetters(ctx, j.To, j.Put))
 }
 
 // multiplyLetters makes copies of the letters that wait in a store until there are n, behind them in the queue.
