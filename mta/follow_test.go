@@ -70,17 +70,22 @@ func (c *scriptConn) chunk(prefixes ...string) (whole string) {
 	}
 }
 
+// begin takes the envelope of the first letter once another waits behind it.
+func (c *scriptConn) begin(queued <-chan struct{}) {
+	c.until("MAIL")
+	<-queued
+	c.say("250 2.1.0 ok", "250 2.1.5 ok")
+	c.until("DATA")
+	c.say("354 go ahead")
+}
+
 // The envelope of a letter that waits goes out with the end of the one before it, and its message after that one's mark.
 func TestEnvelopeWithTheDot(t *testing.T) {
 	queued := make(chan struct{})
 	var together atomic.Int32
 	r := oneByOne(t, scripted(t, func(c *scriptConn) {
 		c.welcome("PIPELINING", "SIZE")
-		c.until("MAIL")
-		<-queued
-		c.say("250 2.1.0 ok", "250 2.1.5 ok")
-		c.until("DATA")
-		c.say("354 go ahead")
+		c.begin(queued)
 		for range 2 {
 			if c.chunk(".\r"); strings.HasSuffix(c.chunk("DATA"), "DATA\r\n") {
 				together.Add(1) // before anything was answered
@@ -156,11 +161,7 @@ func TestMisbehavingAtTheDot(t *testing.T) {
 					c.serve()
 					return
 				}
-				c.until("MAIL")
-				<-queued
-				c.say("250 2.1.0 ok", "250 2.1.5 ok")
-				c.until("DATA")
-				c.say("354 go ahead")
+				c.begin(queued)
 				c.until(".\r")
 				c.until("DATA")
 				tt.atDot(c)
@@ -216,11 +217,7 @@ func TestInStepAfterConfusion(t *testing.T) {
 	r := oneByOne(t, scripted(t, func(c *scriptConn) {
 		c.welcome("PIPELINING")
 		if conns.Add(1) == 1 {
-			c.until("MAIL")
-			<-queued
-			c.say("250 2.1.0 ok", "250 2.1.5 ok")
-			c.until("DATA")
-			c.say("354 go ahead")
+			c.begin(queued)
 			c.until(".\r")
 			c.say("250 2.0.0 taken")
 			c.hang()
@@ -256,11 +253,7 @@ func TestFollowerGivesUp(t *testing.T) {
 			c.serve()
 			return
 		}
-		c.until("MAIL")
-		<-queued
-		c.say("250 2.1.0 ok", "250 2.1.5 ok")
-		c.until("DATA")
-		c.say("354 go ahead")
+		c.begin(queued)
 		c.until(".\r")
 		c.until("DATA")
 		<-followed
