@@ -13,6 +13,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"kartotek/flows"
+	"kartotek/flows/lang"
+	"kartotek/flows/letters"
 	"kartotek/mta"
 	"kartotek/store"
 )
@@ -201,8 +203,21 @@ func untilMarked(ctx context.Context, s *store.Store) error {
 	}
 }
 
-var letterText = []byte("From: News <news@example.com>\r\nTo: marie@example.dk\r\nSubject: Please confirm\r\nMessage-ID: <1@example.com>\r\n\r\n" +
-	strings.Repeat("Thirty bytes of an honest line\r\n", (letterBytes-110)/32))
+// letterText is a confirmation mail as flows write it, with a short notice: 3 KB. The store packs its own wording, so a
+// text made up would be another measure.
+var letterText = func() []byte {
+	host, token, now := "mail.lindholms-tradgard.example", store.NewToken, time.Now()
+	letter, err := letters.Confirmation{
+		Purpose: letters.SignUp, Lang: lang.English, From: letters.Sender{Name: "Lindholms Trädgård AB", Address: "news@example.com"}, To: "marie@example.dk",
+		List: "Garden letter", ListID: "garden-letter.lists." + host, ConfirmURL: "https://" + host + "/confirm/" + token(),
+		CancelURL: "https://" + host + "/unsubscribe/" + token(), UnsubscribeMailto: "mailto:leave-" + token() + "@" + host,
+		Notice: "Yes, send me the garden letter.", Expires: now.Add(flows.ConfirmWithin), MessageID: token()[:22] + "@" + host, Date: now,
+	}.Compose()
+	if err != nil {
+		panic(err)
+	}
+	return letter.Raw
+}()
 
 // letter is one to the contact of a number.
 func (way mailWay) letter(id int64, to string) (store.Letter, store.Envelope) {

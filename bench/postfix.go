@@ -13,9 +13,6 @@ import (
 	"kartotek/mta/mtatest"
 )
 
-// letterBytes is the size of the letters that are sent.
-const letterBytes = 3000
-
 // sourceConns is over how many connections, or from how many goroutines, letters come in.
 const sourceConns = 32
 
@@ -75,7 +72,7 @@ func postfixRun(ctx context.Context, n int, further map[string]string) (took tim
 	}
 	defer func() { err = errors.Join(err, p.Stop()) }()
 	began := time.Now()
-	source := exec.CommandContext(ctx, "smtp-source", "-s", strconv.Itoa(sourceConns), "-m", strconv.Itoa(n), "-l", strconv.Itoa(letterBytes),
+	source := exec.CommandContext(ctx, "smtp-source", "-s", strconv.Itoa(sourceConns), "-m", strconv.Itoa(n), "-l", strconv.Itoa(len(letterText)),
 		"-f", "news@example.com", "-t", "marie@example.dk", "-d", p.Addr)
 	if said, err := source.CombinedOutput(); err != nil {
 		return 0, fmt.Errorf("handing letters to Postfix: %w: %s", err, said)

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"fmt"
 	"strings"
 )
@@ -247,10 +248,15 @@ func (tx *Tx) EndLetters(ctx context.Context, letters []Letter, state LetterStat
 
 // SealTalk seals the conversation of an attempt, before the transaction that
 // writes it.
-func (k *Keys) SealTalk(a *Attempt) (err error) {
-	if len(a.Talk) > 0 {
-		a.sealed, err = k.seal(sealTalk, a.LetterID, a.Talk)
+func (k *Keys) SealTalk(a *Attempt) error {
+	if len(a.Talk) == 0 {
+		return nil
 	}
+	plain, err := json.Marshal(a.Talk)
+	if err != nil {
+		return fmt.Errorf("sealing: %w", err)
+	}
+	a.sealed, err = k.sealBytes(sealTalk, a.LetterID, pack(plain))
 	return err
 }
 

@@ -88,8 +88,8 @@ type Envelope struct {
 	Data      []byte `json:"-"` // the message itself
 }
 
-// sealEnvelope seals a letter: the length of its head, the head in JSON, and the
-// message as it is, which in JSON would be a third longer.
+// sealEnvelope seals a letter, packed: the length of its head, the head in JSON,
+// and the message as it is.
 func (k *Keys) sealEnvelope(id int64, e Envelope) ([]byte, error) {
 	head, err := json.Marshal(e)
 	if err != nil {
@@ -97,11 +97,14 @@ func (k *Keys) sealEnvelope(id int64, e Envelope) ([]byte, error) {
 	}
 	plain := make([]byte, 4, 4+len(head)+len(e.Data))
 	binary.BigEndian.PutUint32(plain, uint32(len(head)))
-	return k.sealBytes(sealLetter, id, append(append(plain, head...), e.Data...))
+	return k.sealBytes(sealLetter, id, pack(append(append(plain, head...), e.Data...)))
 }
 
 func (k *Keys) openEnvelope(id int64, sealed []byte, e *Envelope) error {
 	plain, err := k.openBytes(sealLetter, id, sealed)
+	if err == nil {
+		plain, err = unpack(plain)
+	}
 	if err != nil {
 		return err
 	}
@@ -274,6 +277,20 @@ type Attempt struct {
 	sealed []byte // that, for AddAttempts
 }
 
+func (k *Keys) openTalk(id int64, sealed []byte) (lines []string, err error) {
+	plain, err := k.openBytes(sealTalk, id, sealed)
+	if err == nil {
+		plain, err = unpack(plain)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if json.Unmarshal(plain, &lines) != nil {
+		return nil, ErrSealed
+	}
+	return lines, nil
+}
+
 // Attempts reads the tries of a letter, oldest first, with their conversations.
 func (q queries) Attempts(ctx context.Context, id int64) ([]Attempt, error) {
 	var out []Attempt
@@ -284,7 +301,8 @@ func (q queries) Attempts(ctx context.Context, id int64) ([]Attempt, error) {
 			return err
 		}
 		if len(sealed) > 0 {
-			if err := q.keys.open(sealTalk, id, sealed, &a.Talk); err != nil {
+			var err error
+			if a.Talk, err = q.keys.openTalk(id, sealed); err != nil {
 				return err
 			}
 		}
