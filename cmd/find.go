@@ -74,8 +74,14 @@ func printCard(w io.Writer, c flows.Card) {
 	line("confirmed", stamp(c.Confirmed))
 	line("deleted", stamp(c.Deleted))
 	line("last activity", when(c.LastActivity))
-	if c.WaitingUntil != nil {
+	switch {
+	case c.Undelivered != nil:
+		line("waits", "until "+when(c.WaitingUntil)+", but the confirmation mail was not delivered: "+c.Undelivered.Words())
+	case c.WaitingUntil != nil:
 		line("waits", "for the person's click until "+when(c.WaitingUntil))
+	}
+	if c.NoMailUntil != nil {
+		line("no mail", "until "+when(c.NoMailUntil)+", since the address took none; kartotek mail allow lifts that")
 	}
 	line("predecessor", number(c.Predecessor))
 	line("successor", number(c.Successor))

@@ -267,10 +267,43 @@ func aboutUs(status string) bool {
 	return strings.HasPrefix(status, "5.7.") || status == "5.1.7" || status == "5.1.8"
 }
 
+// undelivered is what became of the newest letter to a card that waits; nil when
+// it arrived, or may yet.
+func (s *Service) undelivered(ctx context.Context, id int64) (*Undelivered, error) {
+	letters, err := s.store.LettersOf(ctx, id)
+	if err != nil || len(letters) == 0 {
+		return nil, err
+	}
+	l := letters[len(letters)-1]
+	if l.State != store.LetterRefused {
+		return nil, nil
+	}
+	return &Undelivered{Status: l.Enhanced, Reply: l.Reply}, nil
+}
+
+// noMail fills in until when the address of a live card gets no mail.
+func (s *Service) noMail(ctx context.Context, c *store.Contact, card *Card) error {
+	if c.Permission == Deleted {
+		return nil
+	}
+	until, err := s.noMailUntil(ctx, s.store, c.AddressKey)
+	if err == nil && !until.IsZero() {
+		until = until.Truncate(time.Second)
+		card.NoMailUntil = &until
+	}
+	return err
+}
+
+// returns reads how mail to an address has come back: of the store, or of a
+// transaction.
+type returns interface {
+	Returned(ctx context.Context, addressKey []byte) (store.Returned, error)
+}
+
 // noMailUntil is until when an address gets no mail, since it was said to take
 // none; zero when it gets some.
-func (s *Service) noMailUntil(ctx context.Context, tx *store.Tx, to store.Address) (time.Time, error) {
-	r, err := tx.Returned(ctx, tx.Keys().AddressKey(to))
+func (s *Service) noMailUntil(ctx context.Context, from returns, addressKey []byte) (time.Time, error) {
+	r, err := from.Returned(ctx, addressKey)
 	if errors.Is(err, ErrNotFound) {
 		return time.Time{}, nil
 	}

@@ -155,8 +155,43 @@ func TestGivenUpShowsOnTheCard(t *testing.T) {
 	if got := d.events(marie)[0]; got != "mail came back: 5.4.7 given up after 4 days; the last answer: greylisted" {
 		t.Errorf("the card tells %q", got)
 	}
-	if card := d.newest(marie); card.Permission != Pending || card.WaitingUntil == nil {
+	card := d.newest(marie)
+	if card.Permission != Pending || card.WaitingUntil == nil {
 		t.Errorf("the sign-up no longer waits: %+v", card)
+	}
+	if card.Undelivered == nil || card.Undelivered.Words() != "5.4.7 given up after 4 days; the last answer: greylisted" || card.NoMailUntil != nil {
+		t.Errorf("the card doesn't say that it waits in vain: %+v", card)
+	}
+}
+
+// A card that waits says why in vain, until another letter goes out: also when
+// the letter had been handed over, and by the address that takes no mail.
+func TestWaitsInVain(t *testing.T) {
+	d := newDesk(t)
+	l := d.sentLetter(mta.Verdict{State: mta.Delivered, Code: 250})
+	if card := d.newest(marie); card.WaitingUntil == nil || card.Undelivered != nil || card.NoMailUntil != nil {
+		t.Errorf("the letter was handed over, and the card is %+v", card)
+	}
+	before, err := d.Counts(t.Context(), anna)
+	d.must(err)
+	d.must(d.Inbox().Report(t.Context(), local(l.From), mta.Report{Kind: mta.ReportFailed, Status: "5.1.1", Words: "no such user"}))
+	after, err := d.Counts(t.Context(), anna)
+	if d.must(err); after.Undelivered != before.Undelivered+1 {
+		t.Errorf("the console can't see that something came back: %d, then %d", before.Undelivered, after.Undelivered)
+	}
+	card := d.newest(marie)
+	if card.WaitingUntil == nil || card.Undelivered == nil || card.Undelivered.Words() != "5.1.1 no such user" {
+		t.Errorf("the letter came back, and the card is %+v", card)
+	}
+	if want := d.time.Add(liftAfter).Truncate(time.Second); card.NoMailUntil == nil || !card.NoMailUntil.Equal(want) {
+		t.Errorf("no mail until %v, want %v", card.NoMailUntil, want)
+	}
+	_, err = d.AllowMail(t.Context(), anna, marie, "the mailbox was mended")
+	d.must(err)
+	d.pass(time.Hour)
+	d.signUp(marie, "news")
+	if card := d.newest(marie); card.WaitingUntil == nil || card.Undelivered != nil || card.NoMailUntil != nil {
+		t.Errorf("another letter is on its way, and the card is %+v", card)
 	}
 }
 

@@ -19,11 +19,12 @@ func (s *Service) Open(ctx context.Context, a Actor, id int64, given *Given) (_ 
 	if err != nil {
 		return Details{}, err
 	}
-	cards, err := s.cards(ctx, []*store.Contact{c})
+	contacts := []*store.Contact{c}
+	cards, err := s.cards(ctx, contacts)
 	if err != nil {
 		return Details{}, err
 	}
-	if err := s.waiting(ctx, cards); err != nil {
+	if err := errors.Join(s.waiting(ctx, contacts, cards), s.noMail(ctx, c, &cards[0])); err != nil {
 		return Details{}, err
 	}
 	p, err := s.store.Open(c)

@@ -72,7 +72,7 @@ func (s *Service) find(ctx context.Context, query string) (Found, error) {
 	if err != nil {
 		return Found{}, err
 	}
-	return found, s.waiting(ctx, found.Cards)
+	return found, s.waiting(ctx, contacts, found.Cards)
 }
 
 // cards makes what doors show of contacts. It decrypts nothing.
@@ -134,8 +134,9 @@ func keptAct(at store.Micros) *Stamp {
 
 func seconds(m store.Micros) time.Time { return m.Time().Truncate(time.Second) }
 
-// waiting fills in until when cards wait for the person's click.
-func (s *Service) waiting(ctx context.Context, cards []Card) error {
+// waiting fills in until when cards of contacts wait for the person's click,
+// and why they may do so in vain.
+func (s *Service) waiting(ctx context.Context, contacts []*store.Contact, cards []Card) error {
 	now := store.At(s.now())
 	for i := range cards {
 		if !cards[i].mayWait() {
@@ -145,9 +146,16 @@ func (s *Service) waiting(ctx context.Context, cards []Card) error {
 		if err != nil {
 			return err
 		}
-		if until != 0 {
-			t := seconds(until)
-			cards[i].WaitingUntil = &t
+		if until == 0 {
+			continue
+		}
+		t := seconds(until)
+		cards[i].WaitingUntil = &t
+		if cards[i].Undelivered, err = s.undelivered(ctx, cards[i].SubscriberID); err != nil {
+			return err
+		}
+		if err := s.noMail(ctx, contacts[i], &cards[i]); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -166,11 +174,12 @@ func (s *Service) card(ctx context.Context, id int64) (Card, error) {
 	if err != nil {
 		return Card{}, err
 	}
-	cards, err := s.cards(ctx, []*store.Contact{c})
+	contacts := []*store.Contact{c}
+	cards, err := s.cards(ctx, contacts)
 	if err != nil {
 		return Card{}, err
 	}
-	return cards[0], s.waiting(ctx, cards)
+	return cards[0], s.waiting(ctx, contacts, cards)
 }
 
 // Counts reads the maintained counters. Who may not browse gets none of them,
@@ -180,7 +189,7 @@ func (s *Service) Counts(ctx context.Context, a Actor) (Counts, error) {
 	if may(a, doBrowse) != nil {
 		return Counts{}, err
 	}
-	return Counts{ByPermission: c.ByPermission, BySource: c.BySource, ByRating: byWord(c.ByRating), Due: c.OpenLetters(), Requests: c.OpenRequests}, err
+	return Counts{ByPermission: c.ByPermission, BySource: c.BySource, ByRating: byWord(c.ByRating), Due: c.OpenLetters(), Undelivered: c.Undelivered, Requests: c.OpenRequests}, err
 }
 
 func byWord(ratings map[store.Rating]int64) map[string]int64 {

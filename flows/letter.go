@@ -28,7 +28,7 @@ type confirmation struct {
 // of the address forbid it, or its mail came back: then it returns when the next
 // one may go.
 func (s *Service) send(ctx context.Context, tx *store.Tx, c *confirmation, now time.Time) (wait time.Time, err error) {
-	if wait, err = s.noMailUntil(ctx, tx, c.To); err != nil || !wait.IsZero() {
+	if wait, err = s.noMailUntil(ctx, tx, tx.Keys().AddressKey(c.To)); err != nil || !wait.IsZero() {
 		return wait, err
 	}
 	if wait, err = tx.TakeMail(ctx, c.To, now); err != nil || !wait.IsZero() {

@@ -91,7 +91,7 @@ func (s *Service) resubscribe(ctx context.Context, tx *store.Tx, a Actor, c *sto
 	if language == "" {
 		language = p.Language
 	}
-	if until, err := s.noMailUntil(ctx, tx, address); err != nil || !until.IsZero() {
+	if until, err := s.noMailUntil(ctx, tx, tx.Keys().AddressKey(address)); err != nil || !until.IsZero() {
 		return Waiting{}, errors.Join(err, refuse("mail to this address came back: it gets none until %s, unless kartotek mail allow lifts that", until.Format("2006-01-02")))
 	}
 	now := s.now()

@@ -119,9 +119,24 @@ type Card struct {
 	Confirmed    *Stamp     `json:"confirmed"`
 	Deleted      *Stamp     `json:"deleted"`
 	LastActivity *time.Time `json:"last_activity"`
-	WaitingUntil *time.Time `json:"waiting_until"` // a confirmation mail is out; forgotten after this
-	Lists        []OnList   `json:"lists"`
+	WaitingUntil *time.Time `json:"waiting_until"` // a confirmation is waited for; forgotten after this
+	// Undelivered is why nobody can confirm: what became of the newest
+	// confirmation mail, where one is waited for and it did not arrive.
+	Undelivered *Undelivered `json:"undelivered"`
+	// NoMailUntil is until when the address gets no mail, since it was said to
+	// take none. Known of cards that are waited for, and of an opened one.
+	NoMailUntil *time.Time `json:"no_mail_until"`
+	Lists       []OnList   `json:"lists"`
 }
+
+// Undelivered is what became of a letter that did not arrive.
+type Undelivered struct {
+	Status string `json:"status"` // of RFC 3463; empty where nobody said one
+	Reply  string `json:"reply"`  // the server's words, about nobody
+}
+
+// Words are status and reply in one line.
+func (u Undelivered) Words() string { return strings.TrimSpace(u.Status + " " + u.Reply) }
 
 // ListNames is the card's lists in one line, those left in brackets.
 func (c Card) ListNames() string {
@@ -227,6 +242,7 @@ type Counts struct {
 	BySource     map[string]int64
 	ByRating     map[string]int64 // by the words of Ratings
 	Due          int64            // letters waiting to be sent
+	Undelivered  int64            // letters that were refused or came back, ever
 	Requests     int64            // requests that wait for an answer
 }
 

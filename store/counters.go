@@ -16,6 +16,7 @@ type Counters struct {
 	ByRating     map[Rating]int64
 	ByList       map[int64]map[string]int64
 	Letters      map[string]int64 // by the word of their state: due, sending, deferred, held
+	Undelivered  int64            // letters that were refused or came back, ever
 	OpenRequests int64            // that wait for an answer
 }
 
@@ -107,6 +108,10 @@ func (q queries) Counters(ctx context.Context) (Counters, error) {
 			c.ByList[id][status] = n
 		case "outbox":
 			c.Letters[rest] = n
+		case "mail":
+			if name == CountRefused || name == CountReturned {
+				c.Undelivered += n
+			}
 		case "requests":
 			c.OpenRequests = n
 		}

@@ -67,7 +67,7 @@ func (c *card) refresh() tea.Cmd {
 // poll looks again while the card waits for a click, when the counters say
 // that something has changed.
 func (c *card) poll(shown bool) tea.Cmd {
-	if !shown || c.card.WaitingUntil == nil || c.box.busy("open") || maps.Equal(c.seen.ByPermission, c.sh.counts.ByPermission) {
+	if !shown || c.card.WaitingUntil == nil || c.box.busy("open") || c.sh.counts.Undelivered == c.seen.Undelivered && maps.Equal(c.seen.ByPermission, c.sh.counts.ByPermission) {
 		return nil
 	}
 	return c.refresh()
@@ -209,9 +209,7 @@ func (v view) head(c flows.Card) []string {
 	if c.Frozen {
 		lines = append(lines, t.warn.Render("  ■ frozen: no change but erasing, and no mail, until it is unfrozen"))
 	}
-	if c.WaitingUntil != nil {
-		lines = append(lines, t.warn.Render(fit("  ◐ waits for the person's click until "+exact(*c.WaitingUntil, v.sh.zone)+" ("+ago(*c.WaitingUntil, v.now)+")", v.w-2)))
-	}
+	lines = append(lines, v.waiting(c)...)
 	var kin []string
 	if c.Predecessor != nil {
 		kin = append(kin, "[ predecessor "+strconv.FormatInt(*c.Predecessor, 10))
@@ -221,6 +219,23 @@ func (v view) head(c flows.Card) []string {
 	}
 	if len(kin) > 0 {
 		lines = append(lines, t.accent.Render("  "+strings.Join(kin, "   ")))
+	}
+	return lines
+}
+
+// waiting tells of a confirmation that is waited for, and why in vain.
+func (v view) waiting(c flows.Card) (lines []string) {
+	warn := func(words string) { lines = append(lines, v.sh.theme.warn.Render(fit("  "+words, v.w-2))) }
+	day := func(at *time.Time) string { return exact(*at, v.sh.zone) + " (" + ago(*at, v.now) + ")" }
+	switch {
+	case c.Undelivered != nil:
+		warn("✗ the confirmation mail was not delivered: " + clean(c.Undelivered.Words()))
+		warn("◐ without the person's click it is forgotten " + day(c.WaitingUntil))
+	case c.WaitingUntil != nil:
+		warn("◐ waits for the person's click until " + day(c.WaitingUntil))
+	}
+	if c.NoMailUntil != nil {
+		warn("■ gets no mail until " + day(c.NoMailUntil) + ": the address took none")
 	}
 	return lines
 }

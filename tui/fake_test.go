@@ -81,6 +81,10 @@ func (d *fakeDesk) card(id int64) flows.Card {
 	switch c.Permission {
 	case flows.Pending:
 		c.Confirmed, c.Lists[0].Status, c.WaitingUntil = nil, "pending", ptr(today.Add(5*24*time.Hour))
+		if i == 17 {
+			c.Undelivered = &flows.Undelivered{Status: "5.1.1", Reply: "<recipient>: Recipient address rejected: User unknown in virtual mailbox table"}
+			c.NoMailUntil = ptr(today.Add(28 * 24 * time.Hour))
+		}
 	case flows.Unsubscribed:
 		c.Lists[0].Status = "unsubscribed"
 	case flows.Deleted:

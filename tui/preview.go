@@ -83,6 +83,9 @@ func (p *preview) build(c flows.Card, v view) []string {
 	if c.WaitingUntil != nil {
 		state = "◐ waits for a click until " + c.WaitingUntil.In(p.sh.zone).Format("2 Jan 15:04")
 	}
+	if c.Undelivered != nil {
+		state = "✗ the confirmation mail was not delivered"
+	}
 	if c.Frozen {
 		word += "  ■ frozen"
 	}
