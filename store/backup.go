@@ -255,6 +255,10 @@ func alone(ctx context.Context, path, hexKey, name string) (release func(), err 
 	return release, nil
 }
 
+// beforeRestore ends the name of the store as it was, until the one that takes
+// its place was opened.
+const beforeRestore = ".before-restore"
+
 // replaceStore puts a copy of a file at path, in one step, and keeps what was
 // there under another name.
 func replaceStore(path, from string, there bool) (*Restored, error) {
@@ -266,10 +270,10 @@ func replaceStore(path, from string, there bool) (*Restored, error) {
 		return fail(err)
 	}
 	if there {
-		r.aside = path + ".before-restore"
+		r.aside = path + beforeRestore
 		if err := os.Link(path, r.aside); err != nil {
 			if errors.Is(err, fs.ErrExist) {
-				return nil, fmt.Errorf("%s is there, from a restore that was broken off: look whether you still need it, and move it away", r.aside)
+				return nil, fmt.Errorf("%s is the store as it was before a restore that was broken off: remove it, or move it away if you still need it, and restore again", r.aside)
 			}
 			return fail(err)
 		}

@@ -53,6 +53,10 @@ func (e *sqliteEngine) examine(ctx context.Context) ([]Finding, error) {
 		found("engine", Good, "", "SQLite %s, %s in %s, log %s", version, humanize.IBytes(uint64(info.Size())), e.path, humanize.IBytes(uint64(log))),
 		found("encryption at rest", Good, "", "the whole file (Adiantum), and the personal data in it besides"),
 	}
+	if _, err := os.Lstat(e.path + beforeRestore); err == nil {
+		all = append(all, found("restore", Bad, "restore again, which owns up in the log to what is lost, once that file is removed, or moved away if you still need it: no erasure reaches into it",
+			"it was broken off: %s is the store as it was before", e.path+beforeRestore))
+	}
 	if !strings.EqualFold(mode, "wal") || synchronous != 2 || deletes != 1 {
 		return append(all, found("durability", Bad, "report this: the program sets it at every start", "journal_mode %s, synchronous %d, secure_delete %d", mode, synchronous, deletes)), nil
 	}
