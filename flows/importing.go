@@ -267,7 +267,7 @@ func (im *importer) seemNew(ctx context.Context, items []*item) (fresh []*item, 
 			fresh = append(fresh, it)
 		}
 	}
-	if im.load.on.Load() { // what is inserted in the order of the keys gets its ids in that order: all tables grow at their ends
+	if len(items) >= importChunk { // what is inserted in the order of the keys gets its ids in that order: all tables grow at their ends
 		slices.SortFunc(fresh, byKey)
 	}
 	return fresh, nil

@@ -26,9 +26,14 @@ func (tx *Tx) insertAll(ctx context.Context, into string, rows [][]any) error {
 	return err
 }
 
-// insertAll takes many rows with one statement, as a server is best at.
-// Statements come in few sizes, so that few are prepared.
+// insertAll gives a server many rows as a file, where it takes any, or else with
+// statements of many rows. Those come in few sizes, so that few are prepared.
 func (e *mysqlEngine) insertAll(ctx context.Context, tx *Tx, into string, rows [][]any) error {
+	if tx.files != nil && len(rows) >= loadedFrom && !e.noFiles.Load() {
+		if all, err := e.load(ctx, tx, into, rows); all || err != nil {
+			return err
+		}
+	}
 	for len(rows) > 0 {
 		n := rowsThatFit(rows, rowsAtOnce)
 		args := make([]any, 0, n*len(rows[0]))

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -43,6 +44,8 @@ type mysqlEngine struct {
 	idle  []*session
 
 	ids idSource
+
+	noFiles atomic.Bool // the server has refused to take rows as a file
 }
 
 func (e *mysqlEngine) reader() queries {

@@ -167,6 +167,9 @@ func (e *mysqlEngine) attempt(ctx context.Context, a *act, fn func(queries) erro
 			return err
 		},
 	}
+	if !s.cluster { // there, a file may be kept in several transactions
+		q.files = func() (*sql.Conn, error) { return s.conn, broken }
+	}
 	err = e.apply(ctx, q, a, fn)
 	if err == nil && s.cluster {
 		err = inOnePiece(ctx, q, a.key)

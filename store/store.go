@@ -251,6 +251,9 @@ type queries struct {
 	again func(ctx context.Context, err error, attempt int) bool
 	// shared is what a group of transactions writes together; nil when there is none.
 	shared *shared
+	// files is the connection of a transaction to a server that may take rows as
+	// files; nil elsewhere.
+	files func() (*sql.Conn, error)
 }
 
 // changes tells that a transaction changes something from here on: if it fails,

@@ -140,11 +140,11 @@ func shared(t testing.TB) string {
 	return server.Address
 }
 
-// StartFor starts a server for one test alone.
-func StartFor(t testing.TB) *mariadb.Server {
+// StartFor starts a server for one test alone, with settings such as --innodb-buffer-pool-size=1G.
+func StartFor(t testing.TB, settings ...string) *mariadb.Server {
 	t.Helper()
 	Need(t)
-	s, err := mariadb.Start(mariadb.Options{})
+	s, err := mariadb.Start(mariadb.Options{Settings: settings})
 	if err != nil {
 		t.Fatalf("starting a private MariaDB: %v", err)
 	}
