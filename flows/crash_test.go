@@ -215,31 +215,39 @@ func (d *desk) acknowledged(states map[string]string) {
 // and again on the same store: what it acknowledged is there, nothing is half
 // done, no mail is lost, and the import can simply be run again.
 func TestKilledAtAnyMoment(t *testing.T) {
-	const rows = 4000
 	kills := 4
 	if os.Getenv("KARTOTEK_SOAK") != "" {
 		kills = 60
 	}
-	dir := t.TempDir()
-	d := scene(t, dir, rows)
+	p := storetest.At(t, t.TempDir())
+	killed(t, kills, 700*time.Millisecond, p, func(int) storetest.Place { return p })
+}
+
+// killed makes a store, kills as many processes that work on it as it is told
+// to, each at the place that it is given and within some time, and looks after each.
+func killed(t *testing.T, kills int, within time.Duration, p storetest.Place, place func(n int) storetest.Place) {
+	t.Helper()
+	const rows = 4000
+	d := scene(t, p, rows)
 	want := map[string]string{}
-	for range kills {
-		for address, state := range killOne(t, dir, time.Duration(50+rand.IntN(700))*time.Millisecond) {
+	for n := range kills {
+		for address, state := range killOne(t, place(n), 50*time.Millisecond+rand.N(within)) {
 			want[address] = state
 		}
 		d.acknowledged(want)
 		d.check()
 		checkMail(d)
 	}
+	t.Logf("%d kills, %d addresses", kills, len(want))
 	d.time = time.Now()
-	res, err := d.Import(t.Context(), anna, filepath.Join(dir, "in.csv"), ImportOptions{List: "News", Confirmed: true}, nil)
+	res, err := d.Import(t.Context(), anna, filepath.Join(p.Files, "in.csv"), ImportOptions{List: "News", Confirmed: true}, nil)
 	if d.must(err); res.Read != rows || res.Added+res.Unchanged != rows {
 		t.Errorf("the import run again: %+v", res)
 	}
 }
 
 // scene makes a store with a list, and a file to import onto it.
-func scene(t *testing.T, dir string, rows int) *desk {
+func scene(t *testing.T, p storetest.Place, rows int) *desk {
 	t.Helper()
 	var csv strings.Builder
 	csv.WriteString("email,first_name\n")
@@ -247,10 +255,10 @@ func scene(t *testing.T, dir string, rows int) *desk {
 		fmt.Fprintf(&csv, "import.%d@example.com,Marie\n", i)
 	}
 	csv.WriteString(strings.Repeat(",\n", 25*csv.Len())) // by its size, worth making indexes at its end
-	if err := os.WriteFile(filepath.Join(dir, "in.csv"), []byte(csv.String()), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(p.Files, "in.csv"), []byte(csv.String()), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	d := deskAt(t, dir)
+	d := deskOn(t, p)
 	if _, err := d.AddList(t.Context(), anna, "News"); err != nil {
 		t.Fatal(err)
 	}
@@ -260,12 +268,12 @@ func scene(t *testing.T, dir string, rows int) *desk {
 // TestProcessesSideBySide runs three busy processes on one file: none of them
 // ever fails, and all that each acknowledged is there.
 func TestProcessesSideBySide(t *testing.T) {
-	dir := t.TempDir()
-	d := scene(t, dir, 2000)
+	p := storetest.At(t, t.TempDir())
+	d := scene(t, p, 2000)
 	all := make([]map[string]string, 3)
 	var wg sync.WaitGroup
 	for i := range all {
-		wg.Go(func() { all[i] = killOne(t, dir, 1500*time.Millisecond) })
+		wg.Go(func() { all[i] = killOne(t, p, 1500*time.Millisecond) })
 	}
 	wg.Wait()
 	for _, states := range all {
@@ -281,10 +289,10 @@ func TestProcessesSideBySide(t *testing.T) {
 
 // killOne runs the victim for a while, kills it, and returns the states that
 // it acknowledged; "" for an address with an act under way.
-func killOne(t *testing.T, dir string, after time.Duration) map[string]string {
+func killOne(t *testing.T, p storetest.Place, after time.Duration) map[string]string {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), crashDir+"="+dir, crashStore+"="+storetest.At(t, dir).URL)
+	cmd.Env = append(os.Environ(), crashDir+"="+p.Files, crashStore+"="+p.URL)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err != nil {

@@ -22,6 +22,9 @@ import (
 // galeraWriters are as many machines, each with a node that it prefers.
 const galeraWriters = 8
 
+// galeraKills is how many processes are killed that work on a cluster.
+const galeraKills = 60
+
 // TestGaleraFaults lets eight machines work on a cluster of three nodes, of
 // which one is killed, one cut off its peers and one off everybody, each to
 // join again: no acknowledged act is lost, none is done twice, and whoever
@@ -74,12 +77,7 @@ func TestGaleraFaults(t *testing.T) {
 // sender with it. Each prefers another node.
 func machine(ctx context.Context, t *testing.T, p storetest.Place, i int, senders *sync.WaitGroup) *Service {
 	t.Helper()
-	before, rest, _ := strings.Cut(p.URL, "@")
-	hosts, database, _ := strings.Cut(rest, "/")
-	all := strings.Split(hosts, ",")
-	i %= len(all)
-	url := before + "@" + strings.Join(append(all[i:len(all):len(all)], all[:i]...), ",") + "/" + database
-	st, err := store.Open(t.Context(), store.Options{URL: url, Keys: p.Keys, Files: t.TempDir()})
+	st, err := store.Open(t.Context(), store.Options{URL: preferring(p.URL, i), Keys: p.Keys, Files: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,6 +95,30 @@ func machine(ctx context.Context, t *testing.T, p storetest.Place, i int, sender
 		}
 	})
 	return s
+}
+
+// preferring is the address of a cluster with its nodes in another order.
+func preferring(url string, i int) string {
+	before, rest, _ := strings.Cut(url, "@")
+	hosts, database, _ := strings.Cut(rest, "/")
+	all := strings.Split(hosts, ",")
+	i %= len(all)
+	return before + "@" + strings.Join(append(all[i:len(all):len(all)], all[:i]...), ",") + "/" + database
+}
+
+// TestGaleraClientsKilled kills processes that work on a cluster, each through
+// another node: what they acknowledged is there on every node, once.
+func TestGaleraClientsKilled(t *testing.T) {
+	if storetest.Engine == storetest.SQLite {
+		t.Skip("this is about a database cluster")
+	}
+	cluster := storetest.StartGalera(t)
+	dir := t.TempDir()
+	p := storetest.Place{URL: storetest.On(t, cluster.Address), Keys: filepath.Join(dir, "keys.json"), Files: dir}
+	killed(t, galeraKills, 3*time.Second, p, func(n int) storetest.Place {
+		return storetest.Place{URL: preferring(p.URL, n), Keys: p.Keys, Files: p.Files}
+	})
+	cluster.Same(t, p.URL, "contacts", "memberships", "evidence", "audit", "tokens", "counters", "outbox", "mailbox")
 }
 
 // workshop is what the machines do, and what was acknowledged to them.

@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"database/sql"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"kartotek/store/mariadb"
 	"kartotek/store/storetest"
 )
 
@@ -283,8 +285,10 @@ func TestHotRows(t *testing.T) {
 
 // TestLostAnswer cuts the connection where the answer to a commit would come:
 // the act is kept once, its closure doesn't run again, and its results stand.
-func TestLostAnswer(t *testing.T) {
-	p := server(t)
+func TestLostAnswer(t *testing.T) { lostAnswers(t, server(t)) }
+
+func lostAnswers(t *testing.T, p storetest.Place) {
+	t.Helper()
 	made(t, options(p))
 	host, _, _ := strings.Cut(p.URL[strings.LastIndexByte(p.URL, '@')+1:strings.LastIndexByte(p.URL, '/')], ",")
 	cut := newCutter(t, host)
@@ -413,4 +417,48 @@ func TestSweep(t *testing.T) {
 	if err := s.get(ctx, []any{&old, &all}, `SELECT COALESCE(SUM(applied_key < ?), 0), COUNT(*) FROM applied`, appliedKey(time.Now().Add(-appliedFor))); err != nil || old != 0 || all == 0 {
 		t.Errorf("%d old keys of %d are left, %v", old, all, err)
 	}
+}
+
+// TestWholeWithoutAsking: a server by itself is not asked whether it has
+// applied all of a transaction.
+func TestWholeWithoutAsking(t *testing.T) {
+	if storetest.Engine == storetest.SQLite {
+		t.Skip("this is about a database server")
+	}
+	own, dir := storetest.StartFor(t), t.TempDir()
+	p := storetest.Place{URL: storetest.On(t, own.Address), Keys: filepath.Join(dir, "keys.json"), Files: dir}
+	if acts, asked := askedWhether(t, own.Address, p); acts != 3 || asked != 0 {
+		t.Errorf("of %d acts, it was asked of %d", acts, asked)
+	}
+}
+
+// askedWhether does three acts on a server, and tells by its log of statements
+// how many it was told of, and of how many it was asked whether they are applied.
+func askedWhether(t *testing.T, server string, p storetest.Place) (acts, asked int) {
+	t.Helper()
+	s := made(t, options(p))
+	db, err := sql.Open("mysql", mariadb.DSN(server, "mysql"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	do := func(statement string) {
+		t.Helper()
+		if _, err := db.Exec(statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	do("SET GLOBAL log_output = 'TABLE'")
+	do("SET GLOBAL general_log = 1")
+	for range 3 {
+		if err := s.InTx(t.Context(), func(tx *Tx) error { tx.add("permission/pending", 1); return nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	do("SET GLOBAL general_log = 0")
+	if err := db.QueryRow(`SELECT COALESCE(SUM(argument LIKE 'INSERT INTO applied %'), 0), COALESCE(SUM(argument LIKE 'SELECT COUNT(*) FROM applied WHERE %'), 0)
+ FROM general_log WHERE command_type = 'Execute'`).Scan(&acts, &asked); err != nil {
+		t.Fatal(err)
+	}
+	return acts, asked
 }
