@@ -118,15 +118,28 @@ func (m *machine) write(name, content string) {
 // stops them.
 func (m *machine) serve(more ...string) (site string, stop func()) {
 	m.t.Helper()
+	site, c, said := m.serving(more...)
+	return site, func() {
+		m.t.Helper()
+		if err := errors.Join(c.Process.Signal(syscall.SIGINT), c.Wait()); err != nil {
+			m.t.Errorf("serve: %v: %s", err, said.String())
+		}
+	}
+}
+
+// serving is serve for who wants to see how it ends, and what it said; that
+// can be read when it has ended.
+func (m *machine) serving(more ...string) (site string, c *exec.Cmd, said *bytes.Buffer) {
+	m.t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		m.t.Fatal(err)
 	}
 	address := l.Addr().String()
 	l.Close()
-	var said bytes.Buffer
-	c := m.command(append([]string{"serve", "--web", address}, more...)...)
-	c.Stderr = &said
+	said = &bytes.Buffer{}
+	c = m.command(append([]string{"serve", "--web", address}, more...)...)
+	c.Stderr = said
 	if err := c.Start(); err != nil {
 		m.t.Fatal(err)
 	}
@@ -139,12 +152,7 @@ func (m *machine) serve(more ...string) (site string, stop func()) {
 			m.t.Fatalf("serve does not listen: %s", said.String())
 		}
 	}
-	return "http://" + address, func() {
-		m.t.Helper()
-		if err := errors.Join(c.Process.Signal(syscall.SIGINT), c.Wait()); err != nil {
-			m.t.Errorf("serve: %v: %s", err, said.String())
-		}
-	}
+	return "http://" + address, c, said
 }
 
 // card is what find --json tells.

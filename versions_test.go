@@ -2,11 +2,14 @@ package main
 
 import (
 	"encoding/json"
+	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 
 	"kartotek/store/storetest"
@@ -47,7 +50,8 @@ func nextVersion(t *testing.T) string {
 
 // TestTwoVersions runs two versions of the program on one store, on each
 // engine: the later one brings the schema up to date, once, however many begin
-// at the same moment; from then on the earlier one refuses, and says why.
+// at the same moment; from then on the earlier one refuses, and says why, also
+// the process of it that runs already.
 func TestTwoVersions(t *testing.T) {
 	earlier, next := newMachine(t), nextVersion(t)
 	later := &machine{t: t, binary: next, dir: earlier.dir}
@@ -65,6 +69,18 @@ func TestTwoVersions(t *testing.T) {
 			if out, err := run(earlier, "migrate"); err != nil {
 				t.Fatalf("%v: %s", err, out)
 			}
+			site, running, said := earlier.serving(where...)
+			leave := func() int { // 0 when nobody is there any more
+				answer, err := http.PostForm(site+"/unsubscribe/"+strings.Repeat("A", 43), url.Values{"List-Unsubscribe": {"One-Click"}})
+				if err != nil {
+					return 0
+				}
+				defer answer.Body.Close()
+				return answer.StatusCode
+			}
+			if got := leave(); got != http.StatusNotFound {
+				t.Errorf("before: %d", got)
+			}
 			var wg sync.WaitGroup
 			for range 4 {
 				wg.Go(func() {
@@ -79,6 +95,14 @@ func TestTwoVersions(t *testing.T) {
 				})
 			}
 			wg.Wait()
+			if got := leave(); got != 0 && got != http.StatusServiceUnavailable {
+				t.Errorf("a process of the earlier version goes on: %d", got)
+			}
+			_ = running.Process.Signal(syscall.SIGINT) // unless it has ended already
+			_ = running.Wait()
+			if !strings.Contains(said.String(), "newer kartotek") {
+				t.Errorf("a process of the earlier version doesn't say why: %s", said)
+			}
 			if out, err := run(later, "lists", "add", "News"); err != nil {
 				t.Errorf("the later version: %v: %s", err, out)
 			}

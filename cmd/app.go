@@ -139,7 +139,7 @@ func (a *app) close() error {
 		return nil
 	}
 	if a.sealing != nil {
-		if err := a.sealing.end(); err != nil { // the command did what it was asked for
+		if err := a.sealing.end(); err != nil && !errors.Is(err, flows.ErrNewer) { // the command did what it was asked for
 			fmt.Fprintln(a.errOut, "kartotek: warning: "+sentence(err))
 		}
 	}

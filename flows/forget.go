@@ -27,7 +27,11 @@ func (s *Service) Clock(ctx context.Context) error {
 		case <-time.After(wait):
 		}
 		wait = tickEvery
-		if err := s.Tick(ctx); err != nil && ctx.Err() == nil {
+		err := s.Tick(ctx)
+		if errors.Is(err, store.ErrNewer) {
+			return err // nothing is left to do here
+		}
+		if err != nil && ctx.Err() == nil {
 			s.log.Error("the clock's work failed and is tried again", "error", err)
 		}
 	}

@@ -63,6 +63,8 @@ var (
 	ErrAway = store.ErrAway
 	// ErrBusy: the database is too busy to answer now; nothing was done.
 	ErrBusy = store.ErrBusy
+	// ErrNewer: a newer version of the program has changed the store.
+	ErrNewer = store.ErrNewer
 	// ErrPiece: something was searched that is no full address, number or id.
 	ErrPiece = errors.New("only a full address (name@example.com), a number in international form (+45…) or a SubscriberID finds a contact; a piece of one finds nothing, so that nobody can leaf through people")
 )

@@ -158,7 +158,7 @@ func (t table) last(ctx context.Context, q queries) ([]any, error) {
 
 // own are the settings that belong to a database rather than to the store in it.
 func ownSetting(row []any) bool {
-	return row[0] == settingSchema || row[0] == settingKeyCheck || row[0] == settingCopying || row[0] == settingLoading
+	return row[0] == settingSchema || row[0] == settingGoal || row[0] == settingKeyCheck || row[0] == settingCopying || row[0] == settingLoading
 }
 
 // sum is a checksum of rows in any order: a XOR of theirs.
@@ -305,7 +305,7 @@ func (s *Store) beginCopy(ctx context.Context, name string, all int) (whole int,
 		for _, t := range tables() {
 			where := ""
 			if t.name == "settings" {
-				where = ` WHERE name NOT IN ('` + settingSchema + `', '` + settingKeyCheck + `', '` + settingCopying + `', '` + settingProbe + `')`
+				where = ` WHERE name NOT IN ('` + settingSchema + `', '` + settingGoal + `', '` + settingKeyCheck + `', '` + settingCopying + `', '` + settingProbe + `')`
 			}
 			if _, err := tx.exec(ctx, `DELETE FROM `+t.name+where); err != nil {
 				return err

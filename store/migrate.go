@@ -13,11 +13,6 @@ import (
 //go:embed schema.sql
 var schema string
 
-// newerSchema refuses a store that a newer version of the program has changed.
-func newerSchema(has, known int64) error {
-	return fmt.Errorf("the store was written by a newer kartotek (schema %d, this one knows %d): use that version", has, known)
-}
-
 // steps are the schema's statements, in the words of an engine: its integer
 // primary key, what keeps a table in the order of its primary key, which
 // contacts a change is about, and what ends the making of every table.
@@ -80,6 +75,11 @@ func (e *sqliteEngine) migrate(ctx context.Context) error {
 		return newerSchema(done, int64(len(all)))
 	case done == int64(len(all)):
 		return nil
+	}
+	if done > 0 {
+		if err := announce(ctx, e, len(all)); err != nil {
+			return err
+		}
 	}
 	return e.sorting(ctx, func() error { return e.migrateFrom(ctx, all) })
 }

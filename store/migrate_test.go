@@ -149,3 +149,26 @@ func TestMembershipsCarry(t *testing.T) {
 		checkCarried(t, s)
 	}
 }
+
+// TestOutrun: who has a store open when a newer version begins to change it
+// writes nothing any more, and soon reads nothing.
+func TestOutrun(t *testing.T) {
+	s := open(t, t.TempDir())
+	ctx := t.Context()
+	if err := announce(ctx, s.engine, int(knownSteps())+1); err != nil {
+		t.Fatal(err)
+	}
+	err := s.InTx(ctx, func(tx *Tx) error { return tx.SetSetting(ctx, SettingCompany, "late") })
+	if !errors.Is(err, ErrNewer) {
+		t.Errorf("it writes: %v", err)
+	}
+	if _, err := s.Setting(ctx, SettingCompany); !errors.Is(err, ErrNewer) {
+		t.Errorf("it reads: %v", err)
+	}
+	if err := announce(ctx, s.engine, int(knownSteps())); err != nil { // who is older takes nothing back
+		t.Fatal(err)
+	}
+	if told, err := s.raw.Setting(ctx, settingGoal); err != nil || told != fmt.Sprint(knownSteps()+1) {
+		t.Errorf("the goal is %q, %v", told, err)
+	}
+}

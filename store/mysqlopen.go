@@ -144,6 +144,11 @@ func (e *mysqlEngine) migrate(ctx context.Context, configs []*mysql.Config) erro
 	if err != nil || done >= int64(len(all)) {
 		return err
 	}
+	if done > 0 {
+		if err := announce(ctx, e, len(all)); err != nil {
+			return err
+		}
+	}
 	patient := make([]*mysql.Config, len(configs))
 	for i, c := range configs {
 		patient[i] = c.Clone()

@@ -100,15 +100,18 @@ func (s *Store) tellProbe(ctx context.Context) error {
 }
 
 // agreeEvery is how long a process may go on with a key that another machine
-// has retired.
+// has retired, and with a schema that a newer version of the program changes.
 const agreeEvery = time.Second
 
 // fence makes sure, now and then, that what is written is sealed with the key
-// that the store goes by.
+// that the store goes by, and is what its schema asks for.
 func (s *Store) fence(ctx context.Context) error {
 	last, now := s.agreed.Load(), time.Now().UnixNano()
 	if now-last < int64(agreeEvery) || !s.agreed.CompareAndSwap(last, now) {
-		return nil
+		return s.outrun()
+	}
+	if err := s.notOutrun(ctx); err != nil {
+		return err
 	}
 	return s.agree(ctx)
 }

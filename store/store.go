@@ -52,7 +52,8 @@ type Store struct {
 	journal *journal
 	now     func() time.Time
 	wiper   wiper
-	agreed  atomic.Int64 // when the keys were last compared with the store's
+	agreed  atomic.Int64 // when keys and schema were last compared with the store's
+	newer   atomic.Int64 // its schema, once a newer version of the program has changed it
 }
 
 // SetClock replaces the time of day, which tells under which day a change is
@@ -74,6 +75,9 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	s.raw.keys = keys
 	s.queries = s.raw
 	s.queries.stmt = func(ctx context.Context, query string) (*sql.Stmt, error) {
+		if err := s.outrun(); err != nil {
+			return nil, err
+		}
 		if err := s.CatchUp(ctx, nil); err != nil {
 			return nil, err
 		}
@@ -91,6 +95,9 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 
 // check compares the store with what lies outside of it: key file and journal.
 func (s *Store) check(ctx context.Context, o Options) error {
+	if err := s.notOutrun(ctx); err != nil {
+		return err
+	}
 	copying, err := s.raw.Setting(ctx, settingCopying)
 	if err != nil {
 		return err

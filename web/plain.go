@@ -51,7 +51,7 @@ func (s *site) fault(w http.ResponseWriter, r *http.Request, err error) {
 			s.log.ErrorContext(r.Context(), "web request failed", "route", route(r), "error", err)
 		}
 		status := http.StatusInternalServerError
-		if errors.Is(err, flows.ErrAway) || errors.Is(err, flows.ErrBusy) {
+		if errors.Is(err, flows.ErrAway) || errors.Is(err, flows.ErrBusy) || errors.Is(err, flows.ErrNewer) {
 			status = http.StatusServiceUnavailable // who posts by program comes again (RFC 9110 section 15.6.4)
 			w.Header().Set("Retry-After", comeAgain)
 		}
