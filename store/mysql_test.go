@@ -419,6 +419,30 @@ func TestSweep(t *testing.T) {
 	}
 }
 
+// TestSilentServer: one that accepts and says nothing is away, as one that
+// can't be reached is; it isn't the caller's time that has run out.
+func TestSilentServer(t *testing.T) {
+	if storetest.Engine == storetest.SQLite {
+		t.Skip("this is about a database server")
+	}
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	m, err := parseMySQL("mysql://anna@" + silent.Addr().String() + "/k?timeout=20ms")
+	if err != nil {
+		t.Fatal(err)
+	}
+	configs, err := m.configs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := newNodes(configs).Connect(t.Context()); !errors.Is(mapMySQL(err), ErrAway) {
+		t.Errorf("a server that says nothing: %v", err)
+	}
+}
+
 // TestWholeWithoutAsking: a server by itself is not asked whether it has
 // applied all of a transaction.
 func TestWholeWithoutAsking(t *testing.T) {

@@ -108,19 +108,26 @@ func (n *nodes) connectTo(ctx context.Context, c *mysql.Config) (driver.Conn, er
 	}
 	// The dial has a limit of its own; this one is for a node that accepts and
 	// then says nothing.
-	ctx, cancel := context.WithTimeout(ctx, 2*c.Timeout)
+	within, cancel := context.WithTimeout(ctx, 2*c.Timeout)
 	defer cancel()
-	conn, err := connector.Connect(ctx)
-	if err != nil {
-		return nil, err
+	conn, err := connector.Connect(within)
+	if err == nil {
+		if err = prepare(within, conn); err != nil {
+			err = errors.Join(err, conn.Close())
+		}
 	}
-	if err := prepare(ctx, conn); err != nil {
-		return nil, errors.Join(err, conn.Close())
+	switch {
+	case err == nil:
+		return conn, nil
+	case within.Err() != nil && ctx.Err() == nil:
+		return nil, errSilent // its words would be those of a caller's own deadline
 	}
-	return conn, nil
+	return nil, err
 }
 
 var (
+	// errSilent: the node accepts, and doesn't answer in time.
+	errSilent = errors.New("the database server doesn't answer")
 	// errStandby: the node takes no writes.
 	errStandby = errors.New("the database server is read-only")
 	// errOutOfStep: the node has lost its cluster, or is catching up with it.
