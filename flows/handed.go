@@ -92,7 +92,7 @@ func sentEvidence(ctx context.Context, tx *store.Tx, c *store.Contact, h *handin
 		name = list.Name
 		lists[h.letter.ListID] = name
 	}
-	return key.Prepare(c, store.LetterSent, h.handed.At, store.EvidenceAct{MessageID: h.envelope.MessageID, List: name, Handed: h.handed})
+	return key.Prepare(c, store.LetterSent, h.handed.At, store.EvidenceAct{MessageID: h.envelope.MessageID, List: name, Handed: h.handed}), nil
 }
 
 // evidenceKey is the key of a card's evidence. The card need not be opened for

@@ -140,15 +140,8 @@ func (s *Service) prepareNew(it *item, id int64, list store.List, imported store
 		return err
 	}
 	signUp, confirm := it.acts(list.Name, a)
-	first, err := key.Prepare(&c, store.SignedUp, c.SignedUpAt, signUp)
-	if err != nil {
-		return err
-	}
-	second, err := key.Prepare(&c, store.Confirmation, c.ConfirmedAt, confirm)
-	if err != nil {
-		return err
-	}
-	it.contact, it.evidence = &c, []*store.Evidence{first, second}
+	it.evidence = []*store.Evidence{key.Prepare(&c, store.SignedUp, c.SignedUpAt, signUp), key.Prepare(&c, store.Confirmation, c.ConfirmedAt, confirm)}
+	it.contact = &c
 	return nil
 }
 
@@ -217,10 +210,12 @@ func (s *Service) hashAnew(items []*item) {
 // insert puts in what prepareNew made ready.
 func (im *importer) insert(ctx context.Context, tx *store.Tx, items ...*item) error {
 	contacts, places, acts := make([]*store.Contact, len(items)), make([]*store.Membership, len(items)), make([]*store.Evidence, 0, 2*len(items))
+	copies, on := make([]store.Contact, len(items)), make([]store.Membership, len(items))
 	for i, it := range items {
-		c := *it.contact // a transaction may run again
-		contacts[i] = &c
-		places[i] = &store.Membership{SubscriberID: c.SubscriberID, ListID: im.list.ID, Status: store.Subscribed, Since: c.ConfirmedAt}
+		c := &copies[i]
+		*c = *it.contact // a transaction may run again
+		on[i] = store.Membership{SubscriberID: c.SubscriberID, ListID: im.list.ID, Status: store.Subscribed, Since: c.ConfirmedAt}
+		contacts[i], places[i] = c, &on[i]
 		acts = append(acts, it.evidence...)
 		it.fate = added
 	}

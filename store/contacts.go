@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"kartotek/store/ledger"
 )
 
 // Person is the personal data of a contact: one sealed value.
@@ -26,6 +28,27 @@ type Person struct {
 type OwnField struct {
 	Name  string `json:"name"`
 	Value string `json:"value"`
+}
+
+// json is what encoding/json reads a person from, in a room as far as it fits.
+func (p *Person) json(r *room) []byte {
+	own := ledger.ListIn(r[1024:1792])
+	for _, f := range p.Own {
+		o := ledger.ObjectIn(r[1792:])
+		o.Text("name", f.Name)
+		o.Text("value", f.Value)
+		own.Add(o)
+	}
+	o := ledger.ObjectIn(r[:1024])
+	o.Text("city", p.City)
+	o.Text("country", p.Country)
+	o.Text("email", p.Email)
+	o.Text("first_name", p.FirstName)
+	o.Text("language", p.Language)
+	o.Text("last_name", p.LastName)
+	o.Text("mobile", p.Mobile)
+	o.List("own", own)
+	return o.Bytes()
 }
 
 // Address is the person's canonical email address.
@@ -203,7 +226,9 @@ func (q queries) Open(c *Contact) (Person, error) {
 // Seal puts personal data into the contact: the sealed value, the masked
 // forms beside it, and the keys that it is found by.
 func (q queries) Seal(c *Contact, p Person) error {
-	sealed, err := q.keys.seal(sealContact, c.SubscriberID, p)
+	room := rooms.Get().(*room)
+	defer rooms.Put(room)
+	sealed, err := q.keys.sealBytes(sealContact, c.SubscriberID, p.json(room))
 	if err != nil {
 		return err
 	}

@@ -35,28 +35,38 @@ func (tx *Tx) AddContacts(ctx context.Context, cs []*Contact) error {
 	if err := tx.samePeppers(ctx); err != nil {
 		return err
 	}
-	rows := make([][]any, len(cs))
-	for i, c := range cs {
+	rows := newRows(len(cs), 27)
+	defer rows.done()
+	for _, c := range cs {
 		c.Version = 1
 		if err := tx.refit(c); err != nil {
 			return err
 		}
-		rows[i] = []any{
+		rows.add(
 			c.SubscriberID, c.newest(), c.AddressKey, bytesOrNull(c.MobileKey), c.Permission, c.Frozen, c.EmailMasked, c.MobileMasked,
 			nullable(c.Source), c.Rating, c.Opens, c.Clicks, c.Updates, c.SignedUpAt, c.ConfirmedAt, c.WithdrawnAt, c.DeletedAt, c.ForgetAt, c.LastSeenAt,
 			c.Predecessor, c.Successor, c.Acts, c.Version, c.Score, c.ScoredAt, c.RateAt, bytesOrNull(c.Sealed),
-		}
+		)
 	}
-	if err := tx.insertAll(ctx, insertContact, rows); err != nil {
+	if err := tx.insertAll(ctx, insertContact, rows.all); err != nil {
 		return err
 	}
+	type kind struct {
+		permission Permission
+		source     string
+		rating     Rating
+	}
+	of := map[kind]int64{}
 	for _, c := range cs {
 		if c.Permission == Deleted {
 			tx.erased(c)
 		}
-		tx.count(c.Permission, c.Source, c.Rating, 1)
+		of[kind{c.Permission, c.Source, c.Rating}]++
 		tx.countAct(c)
 		c.read()
+	}
+	for k, n := range of {
+		tx.count(k.permission, k.source, k.rating, n)
 	}
 	return nil
 }

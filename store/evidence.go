@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"database/sql"
 	"encoding/hex"
+	"slices"
 	"strconv"
 
 	"kartotek/store/ledger"
@@ -78,6 +79,28 @@ type Handed struct {
 	Digest string `json:"digest,omitempty"` // hex of the message's SHA-256
 }
 
+// json is what encoding/json would read an act from. It appends it to a buffer.
+func (a *EvidenceAct) json(buffer []byte) []byte {
+	o := ledger.ObjectIn(buffer[len(buffer):cap(buffer)])
+	o.Text("by", a.By)
+	if a.Handed != (Handed{}) {
+		var h ledger.Object
+		h.Int("at", int64(a.Handed.At))
+		h.Text("digest", a.Handed.Digest)
+		h.Text("reply", a.Handed.Reply)
+		h.Text("server", a.Handed.Server)
+		o.Object("handed", h)
+	}
+	o.Text("ip", a.IP)
+	o.Ints("kept", a.Kept)
+	o.Text("list", a.List)
+	o.Text("message_id", a.MessageID)
+	o.Text("note", a.Note)
+	o.Text("notice", a.Notice)
+	o.Text("user_agent", a.UserAgent)
+	return append(buffer, o.Bytes()...)
+}
+
 // Evidence is one act: when and what in plain, the rest sealed under the address.
 type Evidence struct {
 	SubscriberID int64
@@ -94,9 +117,12 @@ type Evidence struct {
 
 // Record is the act's canonical record, which the log commits to; address is
 // the one that the act is of. docs/proof.md describes it.
-func (e *Evidence) Record(address Address) []byte {
+func (e *Evidence) Record(address Address) []byte { return e.recordIn(nil, address) }
+
+// recordIn writes it into a buffer, as far as that has room.
+func (e *Evidence) recordIn(buffer []byte, address Address) []byte {
 	a := &e.Act
-	var o ledger.Object
+	o := ledger.ObjectIn(buffer)
 	o.Text("act", e.Kind.RecordName())
 	o.Text("address", address.canonical)
 	o.Text("at", e.At.record())
@@ -127,15 +153,14 @@ func (m Micros) record() string {
 }
 
 // Prepare numbers and seals an act of a card, before or in a transaction.
-func (k EvidenceKey) Prepare(c *Contact, kind Kind, at Micros, act EvidenceAct) (*Evidence, error) {
+func (k EvidenceKey) Prepare(c *Contact, kind Kind, at Micros, act EvidenceAct) *Evidence {
 	c.Acts++
 	e := &Evidence{SubscriberID: c.SubscriberID, N: c.Acts, Kind: kind, At: at, Act: act, Salt: ledger.NewSalt()}
-	var err error
-	if e.Sealed, err = k.seal(e); err != nil {
-		return nil, err
-	}
-	e.leaf = ledger.Evidence(ledger.Commit(e.Salt, e.Record(k.address)), e.SealedDigest())
-	return e, nil
+	room := rooms.Get().(*room)
+	defer rooms.Put(room)
+	e.Sealed = k.seal(e, room)
+	e.leaf = ledger.Evidence(ledger.Commit(e.Salt, e.recordIn(room[:], k.address)), e.SealedDigest())
+	return e
 }
 
 // SealedDigest is the digest of the row as it lies sealed.
@@ -150,24 +175,22 @@ func (tx *Tx) InsertEvidence(ctx context.Context, e *Evidence) error {
 
 // InsertEvidences appends prepared acts, with few statements.
 func (tx *Tx) InsertEvidences(ctx context.Context, es []*Evidence) (err error) {
-	rows := make([][]any, len(es))
-	for i, e := range es {
+	rows := newRows(len(es), 7)
+	defer rows.done()
+	tx.leaves = slices.Grow(tx.leaves, min(len(es), batchLeaves)*ledger.EvidenceSize)
+	for _, e := range es {
 		if e.Leaf, err = tx.appendLeaf(ctx, e.leaf); err != nil {
 			return err
 		}
-		rows[i] = []any{e.SubscriberID, e.N, e.Kind, e.At, e.Sealed, e.Leaf.Batch, e.Leaf.Place}
+		rows.add(e.SubscriberID, e.N, e.Kind, e.At, e.Sealed, e.Leaf.Batch, e.Leaf.Place)
 	}
-	return tx.insertAll(ctx, `INSERT INTO evidence (subscriber_id, n, kind, at, sealed, batch_id, place)`, rows)
+	return tx.insertAll(ctx, `INSERT INTO evidence (subscriber_id, n, kind, at, sealed, batch_id, place)`, rows.all)
 }
 
 // AddEvidence appends an act to a card. The caller saves the contact after it:
 // the contact's version guards the numbering.
 func (tx *Tx) AddEvidence(ctx context.Context, key EvidenceKey, c *Contact, kind Kind, at Micros, act EvidenceAct) error {
-	e, err := key.Prepare(c, kind, at, act)
-	if err != nil {
-		return err
-	}
-	return tx.InsertEvidence(ctx, e)
+	return tx.InsertEvidence(ctx, key.Prepare(c, kind, at, act))
 }
 
 // EvidenceOf reads a card's acts in their order, sealed.

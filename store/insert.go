@@ -3,7 +3,9 @@ package store
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
+	"sync"
 )
 
 // rowsAtOnce is how many rows one statement inserts at most.
@@ -12,6 +14,33 @@ const rowsAtOnce = 256
 // insertBytes bounds the values of one statement: a server takes packets of a
 // few megabytes at least (max_allowed_packet).
 const insertBytes = 1 << 20
+
+// rows are what insertAll takes, on one piece of memory that is used again.
+type rows struct {
+	values []any
+	all    [][]any
+}
+
+var someRows = sync.Pool{New: func() any { return new(rows) }}
+
+// newRows has room for n rows of so many columns.
+func newRows(n, columns int) *rows {
+	r := someRows.Get().(*rows)
+	r.values, r.all = slices.Grow(r.values[:0], n*columns), slices.Grow(r.all[:0], n)
+	return r
+}
+
+func (r *rows) add(values ...any) {
+	from := len(r.values)
+	r.values = append(r.values, values...)
+	r.all = append(r.all, r.values[from:len(r.values):len(r.values)])
+}
+
+// done gives the memory back.
+func (r *rows) done() {
+	clear(r.values)
+	someRows.Put(r)
+}
 
 // insertAll inserts rows that were not there when the transaction looked;
 // errConflict when somebody else has inserted one of them since.

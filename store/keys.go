@@ -40,6 +40,7 @@ type secrets struct {
 	peppers []*pepper // the oldest first
 	handle  *keyset.Handle
 	aead    tink.AEAD
+	sealing uint32 // the id of the key that seals
 	named   map[string][]byte
 
 	nextPepper bool // there is one that isn't used yet
@@ -83,7 +84,7 @@ func readSecrets(path string) (*secrets, error) {
 	if err != nil {
 		return nil, bad
 	}
-	return &secrets{info: info, peppers: peppers, nextPepper: f.NextPepper != "", handle: handle, aead: sealer, named: f.Named, created: f.Created, times: f.Times}, nil
+	return &secrets{info: info, peppers: peppers, nextPepper: f.NextPepper != "", handle: handle, aead: sealer, sealing: handle.KeysetInfo().GetPrimaryKeyId(), named: f.Named, created: f.Created, times: f.Times}, nil
 }
 
 // loadOrCreate loads the key file. Where there is none it makes one, unless

@@ -115,17 +115,26 @@ func (tx *Tx) AddMembership(ctx context.Context, c *Contact, m *Membership) erro
 // AddMemberships puts each contact on the list of the membership at its place,
 // with few statements.
 func (tx *Tx) AddMemberships(ctx context.Context, cs []*Contact, ms []*Membership) error {
-	rows := make([][]any, len(ms))
+	rows := newRows(len(ms), 8)
+	defer rows.done()
 	for i, m := range ms {
 		c := cs[i]
-		rows[i] = []any{c.SubscriberID, m.ListID, statusCodes[m.Status], m.Since, c.LastSeenAt, c.Rating, nullable(c.Source), foundAs(c.Permission, m.Status)}
+		rows.add(c.SubscriberID, m.ListID, statusCodes[m.Status], m.Since, c.LastSeenAt, c.Rating, nullable(c.Source), foundAs(c.Permission, m.Status))
 	}
-	if err := tx.insertAll(ctx, `INSERT INTO memberships (subscriber_id, list_id, status, since, last_seen_at, rating, source, found_as)`, rows); err != nil {
+	if err := tx.insertAll(ctx, `INSERT INTO memberships (subscriber_id, list_id, status, since, last_seen_at, rating, source, found_as)`, rows.all); err != nil {
 		return err
 	}
+	type kind struct {
+		list   int64
+		status string
+	}
+	of := map[kind]int64{}
 	for _, m := range ms {
-		tx.add(listCounter(m.ListID, m.Status), 1)
+		of[kind{m.ListID, m.Status}]++
 		m.before = m.Status
+	}
+	for k, n := range of {
+		tx.add(listCounter(k.list, k.status), n)
 	}
 	return nil
 }

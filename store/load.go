@@ -143,6 +143,7 @@ func (e *sqliteEngine) dropIndexes(ctx context.Context, tx *Tx, names []string) 
 	if _, err := e.write.conn.ExecContext(ctx, "PRAGMA cache_size="+loadCache); err != nil {
 		return mapSQLite(err)
 	}
+	e.write.most = loadPages * walFrame
 	for _, name := range names {
 		if _, err := e.write.conn.ExecContext(ctx, "DROP INDEX IF EXISTS "+name); err != nil {
 			return mapSQLite(err)
@@ -164,6 +165,7 @@ func (e *sqliteEngine) makeIndex(ctx context.Context, statement string) error {
 		if err := e.still(); err != nil {
 			return err
 		}
+		e.write.most = walPages * walFrame
 		defer func() {
 			_, back := e.write.conn.ExecContext(context.WithoutCancel(ctx), unsort)
 			err = errors.Join(err, mapSQLite(back))

@@ -1,6 +1,9 @@
 package store
 
-import "strings"
+import (
+	"strings"
+	"unicode/utf8"
+)
 
 // Mask replaces 40 % of an address's characters, rounded up, by asterisks.
 // Of an email address all characters but @ and . count; asterisks are taken
@@ -15,36 +18,49 @@ func Mask(canonical string) string {
 	if at < 0 {
 		return maskNumber(canonical)
 	}
-	runes := []rune(canonical)
-	local := len([]rune(canonical[:at]))
+	dot := len(canonical)
+	if i := strings.LastIndexByte(canonical[at:], '.'); i >= 0 {
+		dot = at + i
+	}
+	if ascii(canonical) {
+		chars := []byte(canonical)
+		mask(chars, at, dot)
+		return string(chars)
+	}
+	chars := []rune(canonical)
+	mask(chars, utf8.RuneCountInString(canonical[:at]), utf8.RuneCountInString(canonical[:dot]))
+	return string(chars)
+}
+
+// mask masks an address whose local part is so many characters, and whose last
+// dot or else end is at dot.
+func mask[T byte | rune](chars []T, local, dot int) {
+	dots := 0 // in the local part
 	n := 0
-	for _, r := range runes {
-		if r != '@' && r != '.' {
+	for i, c := range chars {
+		if c != '@' && c != '.' {
 			n++
+		} else if c == '.' && i < local {
+			dots++
 		}
 	}
 	left := (2*n + 4) / 5
 	hide := func(from, to int) { // backwards from before 'from' down to 'to'
 		for i := from - 1; i >= to && left > 0; i-- {
-			if runes[i] != '.' && runes[i] != '@' && runes[i] != '*' {
-				runes[i] = '*'
+			if chars[i] != '.' && chars[i] != '@' && chars[i] != '*' {
+				chars[i] = '*'
 				left--
 			}
 		}
 	}
-	dot := len(runes)
-	if i := strings.LastIndexByte(canonical[at:], '.'); i >= 0 {
-		dot = len([]rune(canonical[:at+i]))
-	}
 	spare := 1
-	if strings.Count(string(runes[:local]), ".")+1 == local {
+	if dots+1 == local {
 		spare = 0 // one character alone: a local part never shows whole
 	}
 	hide(local, spare)
 	hide(dot, local+1)
 	hide(1, 0)
-	hide(len(runes), dot)
-	return string(runes)
+	hide(len(chars), dot)
 }
 
 func maskNumber(number string) string {

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync"
 
 	"kartotek/store/ledger"
 )
@@ -25,9 +26,15 @@ const (
 	sealTalk    = "talk"
 )
 
+// room is where a value is written before it is sealed: an import seals three
+// for each person.
+type room [2048]byte
+
+var rooms = sync.Pool{New: func() any { return new(room) }}
+
 // place is the associated data of a sealed value.
 func place(kind string, id int64) []byte {
-	return binary.BigEndian.AppendUint64([]byte(kind+"\x00"), uint64(id))
+	return binary.BigEndian.AppendUint64(append(append(make([]byte, 0, 32), kind...), 0), uint64(id))
 }
 
 func (k *Keys) seal(kind string, id int64, v any) ([]byte, error) {
@@ -107,19 +114,16 @@ func evidenceCipher(p *pepper, a Address) (cipher.AEAD, error) {
 
 // evidencePlace binds an act to its card, order, kind and time.
 func evidencePlace(e *Evidence) []byte {
-	b := []byte("evidence\x00")
+	b := append(make([]byte, 0, 64), "evidence\x00"...)
 	for _, v := range []int64{e.SubscriberID, e.N, int64(e.Kind), int64(e.At)} {
 		b = binary.BigEndian.AppendUint64(b, uint64(v))
 	}
 	return b
 }
 
-func (k EvidenceKey) seal(e *Evidence) ([]byte, error) {
-	plain, err := json.Marshal(e.Act)
-	if err != nil {
-		return nil, fmt.Errorf("sealing evidence: %w", err)
-	}
-	return k.gcm.Seal(nil, nil, append(e.Salt[:], plain...), evidencePlace(e)), nil
+func (k EvidenceKey) seal(e *Evidence, room *room) []byte {
+	plain := e.Act.json(append(room[:0], e.Salt[:]...))
+	return k.gcm.Seal(make([]byte, 0, len(plain)+k.gcm.Overhead()), nil, plain, evidencePlace(e))
 }
 
 // Open fills e.Act and e.Salt; ErrSealed when the evidence is another address's.

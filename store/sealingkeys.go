@@ -35,7 +35,7 @@ func prefix(id uint32) []byte { return binary.BigEndian.AppendUint32([]byte{1}, 
 func keyName(id uint32) string { return fmt.Sprintf("%08x", id) }
 
 // primary is the id of the key that seals.
-func (s *secrets) primary() uint32 { return s.handle.KeysetInfo().GetPrimaryKeyId() }
+func (s *secrets) primary() uint32 { return s.sealing }
 
 // times tells of a key; one from before they were kept is as old as the file.
 func (s *secrets) timesOf(id uint32) keyTimes {

@@ -22,8 +22,11 @@ func (e *sqliteEngine) insertAll(ctx context.Context, tx *Tx, into string, rows 
 		if old := conn.SetInterrupt(ctx); old != ctx {
 			defer conn.SetInterrupt(old)
 		}
-		for _, r := range rows {
+		for n, r := range rows {
 			for i, v := range r {
+				if _, blob := v.([]byte); n > 0 && !blob && rows[n-1][i] == v { // it is still bound
+					continue
+				}
 				if err := bind(st, i+1, v); err != nil {
 					return err
 				}

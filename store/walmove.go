@@ -10,7 +10,10 @@ const (
 	// walPages is how many pages the write-ahead log holds before it is moved into the database: 16 MB. An import comes
 	// back to the same pages of its indexes, and by SQLite's usual 4 MB would write them there with nearly every chunk.
 	walPages = 4000
-	// walRest is how many pages are moved while nobody can write, at most, unless more come about all the time.
+	// loadPages is that of a load, 64 MB: it writes all the time, so that each move holds it up while the last pages are
+	// moved and synced.
+	loadPages = 16000
+	// walRest is how many pages are moved while nobody can write, at most, unless they come about about as fast as they are moved.
 	walRest = 500
 )
 
@@ -47,13 +50,11 @@ func (m *mover) end() {
 // its place, so that the log can begin anew. Where that fails, the next commit
 // asks for it again.
 func (e *sqliteEngine) moveLog(ctx context.Context) {
-	for range 4 {
-		left, err := moveOn(ctx, e.read.db.QueryRowContext)
-		if err != nil {
+	for left, before := loadPages, 2*loadPages+1; left > walRest && left < before/2; {
+		before = left
+		var err error
+		if left, err = moveOn(ctx, e.read.db.QueryRowContext); err != nil {
 			return
-		}
-		if left <= walRest {
-			break
 		}
 	}
 	_ = e.write.hold(ctx, func() error {

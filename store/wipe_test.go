@@ -108,10 +108,7 @@ func addAct(ctx context.Context, tx *Tx, c *Contact, p Person, sealed map[int64]
 	if err != nil {
 		return err
 	}
-	e, err := key.Prepare(c, SignedUp, 1, EvidenceAct{IP: "192.0.2.7", Note: strings.Repeat("n", int(c.SubscriberID%90))})
-	if err != nil {
-		return err
-	}
+	e := key.Prepare(c, SignedUp, 1, EvidenceAct{IP: "192.0.2.7", Note: strings.Repeat("n", int(c.SubscriberID%90))})
 	sealed[c.SubscriberID] = append(sealed[c.SubscriberID], e.Sealed)
 	return tx.InsertEvidence(ctx, e)
 }

@@ -33,6 +33,7 @@ type writer struct {
 	still func() error
 	slot  chan struct{}
 	full  chan struct{} // told when the write-ahead log is
+	most  int64         // how long it may get before, in bytes
 	conn  *sql.Conn
 	stmts map[string]*sql.Stmt
 	line  line
@@ -45,7 +46,7 @@ func newWriter(db *sql.DB, conn *sql.Conn, still func() error) *writer {
 	landed := make(chan struct{})
 	close(landed)
 	return &writer{
-		db: db, conn: conn, still: still, slot: make(chan struct{}, 1), full: make(chan struct{}, 1), stmts: map[string]*sql.Stmt{},
+		db: db, conn: conn, still: still, slot: make(chan struct{}, 1), full: make(chan struct{}, 1), most: walPages * walFrame, stmts: map[string]*sql.Stmt{},
 		line: line{came: make(chan struct{}, 1)}, landed: landed,
 	}
 }
@@ -168,7 +169,7 @@ func (w *writer) end(ctx context.Context, q queries) error {
 		return ErrDisk
 	}
 	err = log.commit(func() error { return w.run(ctx, "COMMIT") })
-	if log.end >= walPages*walFrame {
+	if log.end >= w.most {
 		select {
 		case w.full <- struct{}{}:
 		default: // it has been told already

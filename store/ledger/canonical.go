@@ -83,6 +83,8 @@ func appendObject(b []byte, m map[string]any) ([]byte, error) {
 	return append(b, '}'), nil
 }
 
+const hexDigits = "0123456789abcdef"
+
 // appendString writes a string. A byte that is no UTF-8 becomes U+FFFD, as
 // encoding/json has it too.
 func appendString(b []byte, s string) []byte {
@@ -106,7 +108,8 @@ func appendString(b []byte, s string) []byte {
 		case r == '\t':
 			b = append(b, `\t`...)
 		case r < ' ':
-			b = fmt.Appendf(b, `\u%04x`, r)
+			b = append(b, `\u00`...)
+			b = append(b, hexDigits[r>>4], hexDigits[r&15])
 		default:
 			b = utf8.AppendRune(b, r)
 		}
@@ -115,16 +118,19 @@ func appendString(b []byte, s string) []byte {
 }
 
 // Object writes a canonical object field by field: the fields must be added
-// in the order of their names. Empty ones are left out.
+// in the order of their names, which are of letters and underscores. Empty ones
+// are left out.
 type Object struct{ b []byte }
 
+// ObjectIn writes an object into a buffer, as far as that has room.
+func ObjectIn(buffer []byte) Object { return Object{buffer[:0:len(buffer)]} }
+
 func (o *Object) name(name string) {
+	sep := byte(',')
 	if len(o.b) == 0 {
-		o.b = append(make([]byte, 0, 512), '{')
-	} else {
-		o.b = append(o.b, ',')
+		sep = '{'
 	}
-	o.b = append(appendString(o.b, name), ':')
+	o.b = append(append(append(o.b, sep, '"'), name...), '"', ':')
 }
 
 // Text adds a string, unless it is empty.
@@ -159,10 +165,39 @@ func (o *Object) Ints(name string, values []int64) {
 	o.b = append(o.b, ']')
 }
 
+// Object adds an object.
+func (o *Object) Object(name string, value Object) {
+	o.name(name)
+	o.b = append(o.b, value.Bytes()...)
+}
+
+// List adds a list of objects, unless it is empty.
+func (o *Object) List(name string, value List) {
+	if len(value.b) > 0 {
+		o.name(name)
+		o.b = append(append(o.b, value.b...), ']')
+	}
+}
+
 // Bytes ends the object. One without fields is "{}".
 func (o *Object) Bytes() []byte {
 	if len(o.b) == 0 {
 		return []byte("{}")
 	}
 	return append(o.b, '}')
+}
+
+// List writes a list of objects.
+type List struct{ b []byte }
+
+// ListIn writes a list into a buffer, as far as that has room.
+func ListIn(buffer []byte) List { return List{buffer[:0:len(buffer)]} }
+
+// Add adds an object.
+func (l *List) Add(value Object) {
+	sep := byte(',')
+	if len(l.b) == 0 {
+		sep = '['
+	}
+	l.b = append(append(l.b, sep), value.Bytes()...)
 }

@@ -32,16 +32,15 @@ const (
 // Commit is the commitment to an act: SHA-256 over a word, the salt and the
 // canonical record. It binds whoever published it, and tells nothing.
 func Commit(s Salt, record []byte) Digest {
-	b := make([]byte, 0, len(commitWord)+len(s)+len(record))
-	b = append(append(append(b, commitWord...), s[:]...), record...)
-	return sha256.Sum256(b)
+	var room [1024]byte // of most, enough
+	return sha256.Sum256(append(append(append(room[:0], commitWord...), s[:]...), record...))
 }
 
 // Sealed is the digest of an act as it lies sealed in its row, so that a row
 // can be checked by somebody who can't open it.
 func Sealed(subscriberID, number, kind, at int64, sealed []byte) Digest {
-	b := make([]byte, 0, len(sealedWord)+32+len(sealed))
-	b = append(b, sealedWord...)
+	var room [512]byte
+	b := append(room[:0], sealedWord...)
 	for _, v := range [...]int64{subscriberID, number, kind, at} {
 		b = binary.BigEndian.AppendUint64(b, uint64(v))
 	}
@@ -55,16 +54,18 @@ const (
 	KindSetback  = 3
 )
 
+// EvidenceSize is the size of a leaf of evidence.
+const EvidenceSize = 1 + 32 + 32
+
 const (
-	evidenceSize = 1 + 32 + 32
-	auditSize    = 1 + 8 + 32
-	setbackSize  = 1 + 8 + 8 + 32 + 8 + 32 + 8
+	auditSize   = 1 + 8 + 32
+	setbackSize = 1 + 8 + 8 + 32 + 8 + 32 + 8
 )
 
 // Evidence is the leaf of an act of consent or its withdrawal, 65 bytes: the
 // kind, the commitment, and the digest of the sealed row.
 func Evidence(commitment, sealed Digest) []byte {
-	b := make([]byte, 0, evidenceSize)
+	b := make([]byte, 0, EvidenceSize)
 	return append(append(append(b, KindEvidence), commitment[:]...), sealed[:]...)
 }
 
@@ -116,7 +117,7 @@ func Leaves(batch []byte) ([][]byte, error) {
 		size := auditSize
 		switch batch[0] {
 		case KindEvidence:
-			size = evidenceSize
+			size = EvidenceSize
 		case KindAudit:
 		case KindSetback:
 			size = setbackSize
