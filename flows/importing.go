@@ -358,7 +358,7 @@ type idBlock struct {
 // take takes an id, the first of as many as are needed now.
 func (b *idBlock) take(ctx context.Context, s *store.Store, needed int) (int64, error) {
 	if b.next == b.end {
-		b.size = max(needed, min(2*b.size, 5*loadChunk))
+		b.size = max(needed, min(2*b.size, 16*loadChunk))
 		err := s.InTx(ctx, func(tx *store.Tx) (err error) {
 			b.next, err = tx.NextIDs(ctx, "contacts", b.size)
 			return err

@@ -235,11 +235,7 @@ func (l *loading) chunk(after int64, n int) func(*Tx) error {
 			l.t.Fatal(err)
 		}
 		for _, kind := range []Kind{SignedUp, Confirmation} {
-			e, err := key.Prepare(c, kind, 1, EvidenceAct{IP: "192.0.2.7", List: "News", Note: "imported"})
-			if err != nil {
-				l.t.Fatal(err)
-			}
-			acts = append(acts, e)
+			acts = append(acts, key.Prepare(c, kind, 1, EvidenceAct{IP: "192.0.2.7", List: "News", Note: "imported"}))
 		}
 		contacts, places = append(contacts, c), append(places, &Membership{SubscriberID: c.SubscriberID, ListID: 1, Status: Subscribed, Since: 2})
 	}
