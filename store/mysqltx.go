@@ -79,7 +79,7 @@ func (e *mysqlEngine) together(first *turn) (group []*turn, kept bool) {
 	group = []*turn{first}
 	begun := false // then nobody joins it any more
 	all := func(q queries) error {
-		q.shared = newShared()
+		q.shared = newShared(e)
 		until := time.Now().Add(groupTime)
 		for i := 0; i < len(group); i++ {
 			if t := group[i]; !t.within(q) {

@@ -137,13 +137,29 @@ func (tx *Tx) Enqueue(ctx context.Context, l *Letter, e Envelope) error {
 	if err != nil {
 		return err
 	}
-	if _, err := tx.exec(ctx, `INSERT INTO outbox (letter_id, subscriber_id, list_id, kind, to_masked, state, due_at, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-		l.ID, l.SubscriberID, l.ListID, l.Kind, l.ToMasked, l.State, l.DueAt, l.CreatedAt); err != nil {
+	tx.add(l.State.counter(), 1)
+	n := newLetter{
+		row:  []any{l.ID, l.SubscriberID, l.ListID, l.Kind, l.ToMasked, l.State, l.DueAt, l.CreatedAt},
+		body: []any{l.ID, sealed},
+	}
+	if tx.shared != nil {
+		return tx.shared.enqueue(ctx, tx.queries, n)
+	}
+	return insertLetters(ctx, tx, []newLetter{n})
+}
+
+// newLetter is what is inserted of a letter.
+type newLetter struct{ row, body []any }
+
+func insertLetters(ctx context.Context, tx *Tx, letters []newLetter) error {
+	rows, bodies := make([][]any, len(letters)), make([][]any, len(letters))
+	for i, l := range letters {
+		rows[i], bodies[i] = l.row, l.body
+	}
+	if err := tx.insertAll(ctx, `INSERT INTO outbox (letter_id, subscriber_id, list_id, kind, to_masked, state, due_at, created_at)`, rows); err != nil {
 		return err
 	}
-	tx.add(l.State.counter(), 1)
-	_, err = tx.exec(ctx, `INSERT INTO bodies (letter_id, sealed) VALUES (?, ?)`, l.ID, sealed)
-	return err
+	return tx.insertAll(ctx, `INSERT INTO bodies (letter_id, sealed)`, bodies)
 }
 
 // Envelope unseals a letter; ErrNotFound when it is gone or done.

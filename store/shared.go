@@ -5,16 +5,21 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"strings"
 )
 
 // shared is what the transactions of a group write together at its end, once
-// instead of once each: the ids that they took, and how the counters change.
+// instead of once each: the ids that they took, how the counters change, and
+// the letters that they put into the outbox.
 type shared struct {
-	taken  map[string]*taken
-	deltas map[Day]map[string]int64
-	wrote  bool // the one that runs has changed something
-	day    Day
-	turn   map[string]int64 // what the one that runs adds to the counters
+	engine  engine
+	taken   map[string]*taken
+	deltas  map[Day]map[string]int64
+	letters []newLetter // that aren't written yet
+	whose   int         // how many of them are of those that have run
+	wrote   bool        // the one that runs has changed something
+	day     Day
+	turn    map[string]int64 // what the one that runs adds to the counters
 }
 
 // taken is how far ids of a sequence were taken.
@@ -24,8 +29,8 @@ type taken struct {
 	moved bool
 }
 
-func newShared() *shared {
-	return &shared{taken: map[string]*taken{}, deltas: map[Day]map[string]int64{}}
+func newShared(e engine) *shared {
+	return &shared{engine: e, taken: map[string]*taken{}, deltas: map[Day]map[string]int64{}}
 }
 
 // nextIDs takes n ids. Those of a transaction that fails stay a gap, unless all fail.
@@ -58,14 +63,42 @@ func (s *shared) keep() {
 	for name, n := range s.turn {
 		s.deltas[s.day][name] += n
 	}
+	s.whose = len(s.letters)
 	s.drop()
 }
 
 // drop forgets it.
-func (s *shared) drop() { s.turn, s.wrote = nil, false }
+func (s *shared) drop() { s.turn, s.wrote, s.letters = nil, false, s.letters[:s.whose] }
+
+// enqueue takes down a letter.
+func (s *shared) enqueue(ctx context.Context, q queries, l newLetter) error {
+	s.letters = append(s.letters, l)
+	if len(s.letters) < rowsAtOnce {
+		return nil
+	}
+	return s.flushLetters(ctx, q)
+}
+
+// beforeAsking writes the letters before a statement that may look at them.
+func (s *shared) beforeAsking(ctx context.Context, q queries, query string) error {
+	if s == nil || len(s.letters) == 0 || !strings.Contains(query, "outbox") && !strings.Contains(query, "bodies") {
+		return nil
+	}
+	return s.flushLetters(ctx, q)
+}
+
+// flushLetters writes the letters.
+func (s *shared) flushLetters(ctx context.Context, q queries) error {
+	letters := s.letters
+	s.letters, s.whose = nil, 0
+	return insertLetters(ctx, &Tx{queries: q, engine: s.engine}, letters)
+}
 
 // flush writes all of it.
 func (s *shared) flush(ctx context.Context, q queries) error {
+	if err := s.flushLetters(ctx, q); err != nil {
+		return err
+	}
 	q.shared = nil
 	for _, name := range slices.Sorted(maps.Keys(s.taken)) {
 		t := s.taken[name]

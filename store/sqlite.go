@@ -158,6 +158,7 @@ func openFile(ctx context.Context, path string, keys *Keys) (*sqliteEngine, erro
 		still:   still,
 		path:    path,
 	}
+	e.write.engine = e
 	e.startMover()
 	return e, nil
 }

@@ -272,6 +272,9 @@ func (q queries) changes() {
 }
 
 func (q queries) exec(ctx context.Context, query string, args ...any) (int64, error) {
+	if err := q.shared.beforeAsking(ctx, q, query); err != nil {
+		return 0, err
+	}
 	st, err := q.stmt(ctx, query)
 	if err != nil {
 		return 0, q.told(err)
@@ -306,6 +309,9 @@ func (q queries) fresh(ctx context.Context, query string, args ...any) error {
 
 // rows begins a query. Its caller closes what it returns.
 func (q queries) rows(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	if err := q.shared.beforeAsking(ctx, q, query); err != nil {
+		return nil, err
+	}
 	for attempt := 1; ; attempt++ {
 		st, err := q.stmt(ctx, query)
 		if err == nil {

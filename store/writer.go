@@ -29,14 +29,15 @@ const (
 // one before it is there. Others may read what is on its way there, but nobody
 // is told that it is kept.
 type writer struct {
-	db    *sql.DB
-	still func() error
-	slot  chan struct{}
-	full  chan struct{} // told when the write-ahead log is
-	most  int64         // how long it may get before, in bytes
-	conn  *sql.Conn
-	stmts map[string]*sql.Stmt
-	line  line
+	db     *sql.DB
+	still  func() error
+	slot   chan struct{}
+	full   chan struct{} // told when the write-ahead log is
+	most   int64         // how long it may get before, in bytes
+	conn   *sql.Conn
+	engine engine // of which it is the writer
+	stmts  map[string]*sql.Stmt
+	line   line
 
 	landed chan struct{} // closed once the last commit is on the disk, or isn't
 	adrift atomic.Bool   // a commit isn't: what is in the log can't be relied on
@@ -105,7 +106,7 @@ func (w *writer) alone(t *turn) {
 	if t.err = w.begin(t.ctx); t.err != nil {
 		return
 	}
-	q := queries{stmt: w.stmt, told: mapSQLite, shared: newShared()}
+	q := queries{stmt: w.stmt, told: mapSQLite, shared: newShared(w.engine)}
 	t.run(q)
 	if t.err == nil && t.panics == nil {
 		q.shared.keep()
@@ -125,7 +126,7 @@ func (w *writer) group(first *turn) (group []*turn, broken bool) {
 	if first.err = w.begin(first.ctx); first.err != nil {
 		return []*turn{first}, false
 	}
-	q := queries{stmt: w.stmt, told: mapSQLite, shared: newShared()}
+	q := queries{stmt: w.stmt, told: mapSQLite, shared: newShared(w.engine)}
 	until := time.Now().Add(groupTime)
 	whole := context.WithoutCancel(first.ctx)
 	for t := first; t != nil; t = w.line.nextBefore(w.landed) {
