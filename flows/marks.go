@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
+	"time"
 
 	"kartotek/store"
 )
@@ -13,6 +14,8 @@ const (
 	maxMarks = 128
 	// marksAtOnce is how many transactions of verdicts are under way at most.
 	marksAtOnce = 2
+	// markWithin is how long one may take.
+	markWithin = 2 * time.Minute
 )
 
 // marks are the verdicts that wait to be written. Those that come at once are
@@ -109,6 +112,8 @@ func (sp *Spool) take() []*mark {
 func (sp *Spool) write(ctx context.Context) {
 	sp.marks.slots <- struct{}{}
 	defer func() { <-sp.marks.slots }()
+	ctx, cancel := context.WithTimeout(ctx, markWithin)
+	defer cancel()
 	var batch []*mark
 	err := sp.s.store.InTx(ctx, func(tx *store.Tx) error {
 		if batch == nil { // not again when the transaction is

@@ -86,7 +86,8 @@ type Spool interface {
 	// Renew lets all leases of owner begin anew.
 	Renew(ctx context.Context, owner string, lease time.Duration) error
 	// Mark records a verdict and ends the lease. It is fenced by owner: [ErrLost] when the lease is no
-	// longer owner's or the letter is gone. Marks of several goroutines may share a transaction.
+	// longer owner's or the letter is gone. Marks of several goroutines may share a transaction. It takes a bounded
+	// time, also when ctx has none.
 	Mark(ctx context.Context, owner string, id int64, v Verdict) error
 }
 

@@ -308,8 +308,8 @@ func (s *Sender) schedule(l Letter, v Verdict) Verdict {
 // mark records the verdict, whatever it takes: a delivered letter without its mark would be sent again. It is
 // not stopped by the end of ctx, only by its own time.
 func (s *Sender) mark(ctx context.Context, id int64, v Verdict) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), marking)
-	defer cancel()
+	ctx = context.WithoutCancel(ctx)
+	end := time.Now().Add(marking)
 	for pause := firstPause; ; pause = min(2*pause, maxPause) {
 		err := s.spool.Mark(ctx, s.owner, id, v)
 		if err == nil {
@@ -320,10 +320,9 @@ func (s *Sender) mark(ctx context.Context, id int64, v Verdict) {
 			return
 		}
 		s.log.Error("marking a letter failed", "letter", id, "err", err)
-		select {
-		case <-ctx.Done():
+		if time.Now().Add(pause).After(end) {
 			return
-		case <-time.After(pause):
 		}
+		time.Sleep(pause)
 	}
 }

@@ -17,6 +17,8 @@ type engine interface {
 	returnIDs(ctx context.Context, tx *Tx, sequence string, from, to int64) error
 	// insertAll inserts rows; ErrTaken when one of them is there.
 	insertAll(ctx context.Context, tx *Tx, into string, rows [][]any) error
+	// onEach runs a change, which ends in the name of a column, for each id in it.
+	onEach(ctx context.Context, tx *Tx, change string, args, ids []any) (changed int64, err error)
 	schemaVersion(ctx context.Context) (int64, error)
 	wipe(ctx context.Context, patience time.Duration) (bool, error)
 	// owe notes that a wipe is owed, for whoever opens the store after a kill.

@@ -55,6 +55,24 @@ func (tx *Tx) insertAll(ctx context.Context, into string, rows [][]any) error {
 	return err
 }
 
+// onEach runs a change of the rows whose ids a column has: it ends in that
+// column's name. It tells how many rows it changed.
+func (tx *Tx) onEach(ctx context.Context, change string, args, ids []any) (int64, error) {
+	if len(ids) == 0 {
+		return 0, nil
+	}
+	if err := tx.shared.beforeAsking(ctx, tx.queries, change); err != nil {
+		return 0, err
+	}
+	return tx.engine.onEach(ctx, tx, change, args, ids)
+}
+
+// onEach takes one way to a server for all.
+func (e *mysqlEngine) onEach(ctx context.Context, tx *Tx, change string, args, ids []any) (int64, error) {
+	in, list := inList(ids)
+	return tx.exec(ctx, change+` IN (`+in+`)`, append(slices.Clip(args), list...)...)
+}
+
 // insertAll gives a server many rows as a file, where it takes any, or else with
 // statements of many rows. Those come in few sizes, so that few are prepared.
 func (e *mysqlEngine) insertAll(ctx context.Context, tx *Tx, into string, rows [][]any) error {

@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"fmt"
 	"strings"
 )
@@ -142,15 +141,15 @@ func (tx *Tx) ClaimLetters(ctx context.Context, now Micros, n, spare int, owner 
 		tx.add(l.State.counter(), -1)
 		tx.add(LetterSending.counter(), 1)
 	}
-	in, args := inList(ids)
-	changed, err := tx.exec(ctx, `UPDATE outbox SET state = ?, owner = ?, due_at = ?, attempts = attempts + 1 WHERE letter_id IN (`+in+`) AND state <= ? AND due_at <= ?`,
-		append(append([]any{LetterSending, owner, until}, args...), LetterSending, now)...)
+	changed, err := tx.onEach(ctx, `UPDATE outbox SET state = ?, owner = ?, due_at = ?, attempts = attempts + 1 WHERE state <= ? AND due_at <= ? AND letter_id`,
+		[]any{LetterSending, owner, until, LetterSending, now}, ids)
 	if err != nil {
 		return nil, err
 	}
 	if changed != int64(len(found)) {
 		return nil, errConflict
 	}
+	in, args := inList(ids)
 	byID := make(map[int64]*Claimed, len(found))
 	if err := tx.each(ctx, func(rows *sql.Rows) error {
 		c := &Claimed{Letter: Letter{State: LetterSending, DueAt: until, Owner: owner}}
@@ -233,30 +232,24 @@ func (tx *Tx) EndLetters(ctx context.Context, letters []Letter, state LetterStat
 	for i, l := range letters {
 		ids[i] = l.ID
 	}
-	in, args := inList(ids)
-	changed, err := tx.exec(ctx, `UPDATE outbox SET state = ?, due_at = ?, done_at = ?, tried = attempts, owner = '' WHERE letter_id IN (`+in+`) AND owner = ? AND state = ?`,
-		append(append([]any{state, at, at}, args...), letters[0].Owner, LetterSending)...)
+	changed, err := tx.onEach(ctx, `UPDATE outbox SET state = ?, due_at = ?, done_at = ?, tried = attempts, owner = '' WHERE owner = ? AND state = ? AND letter_id`,
+		[]any{state, at, at, letters[0].Owner, LetterSending}, ids)
 	if err == nil && changed != n {
 		err = ErrNotFound
 	}
 	if err != nil {
 		return err
 	}
-	_, err = tx.exec(ctx, `DELETE FROM bodies WHERE letter_id IN (`+in+`)`, args...)
+	_, err = tx.onEach(ctx, `DELETE FROM bodies WHERE letter_id`, nil, ids)
 	return err
 }
 
 // SealTalk seals the conversation of an attempt, before the transaction that
 // writes it.
-func (k *Keys) SealTalk(a *Attempt) error {
-	if len(a.Talk) == 0 {
-		return nil
+func (k *Keys) SealTalk(a *Attempt) (err error) {
+	if len(a.Talk) > 0 {
+		a.sealed, err = k.sealBytes(sealTalk, a.LetterID, packTalk(a.Talk))
 	}
-	plain, err := json.Marshal(a.Talk)
-	if err != nil {
-		return fmt.Errorf("sealing: %w", err)
-	}
-	a.sealed, err = k.sealBytes(sealTalk, a.LetterID, pack(plain))
 	return err
 }
 

@@ -293,18 +293,12 @@ type Attempt struct {
 	sealed []byte // that, for AddAttempts
 }
 
-func (k *Keys) openTalk(id int64, sealed []byte) (lines []string, err error) {
+func (k *Keys) openTalk(id int64, sealed []byte) ([]string, error) {
 	plain, err := k.openBytes(sealTalk, id, sealed)
-	if err == nil {
-		plain, err = unpack(plain)
-	}
 	if err != nil {
 		return nil, err
 	}
-	if json.Unmarshal(plain, &lines) != nil {
-		return nil, ErrSealed
-	}
-	return lines, nil
+	return unpackTalk(plain)
 }
 
 // Attempts reads the tries of a letter, oldest first, with their conversations.

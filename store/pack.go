@@ -7,13 +7,12 @@ import (
 	"github.com/klauspost/compress/s2"
 )
 
-// packed1 begins what is packed with the first dictionary. Letters and
-// conversations that were sealed before there was packing begin with a zero and
-// a bracket.
+// packed1 begins what is packed with the first dictionary. Letters that were
+// sealed before there was packing begin with a zero.
 const packed1 = 1
 
-// words1 is the first dictionary: our letters in all languages and what servers
-// say. What was packed with it opens with nothing else, so it is never changed:
+// words1 is the first dictionary: our letters in all languages. What was packed
+// with it opens with nothing else, so it is never changed:
 // another wording gets a dictionary and a number of its own, once it pays.
 // TestDictionary in flows/letters writes it.
 //

@@ -63,3 +63,21 @@ func TestLettersFromBeforePacking(t *testing.T) {
 		t.Errorf("an older conversation opens differently: %v\n%s", err, diff)
 	}
 }
+
+func TestPackedTalkReadsTheSame(t *testing.T) {
+	line := rapid.Custom(func(t *rapid.T) string {
+		return rapid.SampledFrom(beginnings).Draw(t, "beginning") + rapid.String().Draw(t, "rest")
+	})
+	rapid.Check(t, func(t *rapid.T) {
+		want := rapid.SliceOfN(line, 1, 20).Draw(t, "lines")
+		got, err := unpackTalk(packTalk(want))
+		if diff := cmp.Diff(want, got); err != nil || diff != "" {
+			t.Fatalf("%v %s", err, diff)
+		}
+	})
+	rapid.Check(t, func(t *rapid.T) {
+		if _, err := unpackTalk(append([]byte{packedTalk}, rapid.SliceOf(rapid.Byte()).Draw(t, "rubbish")...)); err != nil && !errors.Is(err, ErrSealed) {
+			t.Fatal(err)
+		}
+	})
+}

@@ -85,10 +85,10 @@ type sqliteEngine struct {
 	read  *cachedDB
 	write *writer
 	mover *mover
-	// inserts are prepared on the writing connection, for insertAll.
-	inserts map[string]*sqlite3.Stmt
-	path    string
-	still   func() error // whether the file is still the one that was opened
+	// prepared are those on the writing connection that run for many rows.
+	prepared map[string]*sqlite3.Stmt
+	path     string
+	still    func() error // whether the file is still the one that was opened
 }
 
 func openSQLite(ctx context.Context, o Options) (engine, *Keys, bool, error) {
@@ -152,11 +152,11 @@ func openFile(ctx context.Context, path string, keys *Keys) (*sqliteEngine, erro
 		return nil, errors.Join(err, rdb.Close(), conn.Close(), wdb.Close())
 	}
 	e := &sqliteEngine{
-		read:    &cachedDB{db: rdb, stmts: map[string]*sql.Stmt{}},
-		write:   newWriter(wdb, conn, still),
-		inserts: map[string]*sqlite3.Stmt{},
-		still:   still,
-		path:    path,
+		read:     &cachedDB{db: rdb, stmts: map[string]*sql.Stmt{}},
+		write:    newWriter(wdb, conn, still),
+		prepared: map[string]*sqlite3.Stmt{},
+		still:    still,
+		path:     path,
 	}
 	e.write.engine = e
 	e.startMover()
@@ -184,7 +184,7 @@ func (e *sqliteEngine) sweep(context.Context) error { return nil }
 
 func (e *sqliteEngine) close() error {
 	e.mover.end()
-	return errors.Join(e.dropInserts(), e.write.close(), e.read.close())
+	return errors.Join(e.dropPrepared(), e.write.close(), e.read.close())
 }
 
 // secure keeps the store's files to their owner; a log that another process

@@ -3,7 +3,6 @@ package letters_test
 import (
 	"bytes"
 	"crypto/rand"
-	"encoding/json"
 	"flag"
 	"os"
 	"testing"
@@ -15,19 +14,6 @@ import (
 )
 
 var dictionary = flag.String("dictionary", "", "write the wording of all letters into a new `file` for the store to pack letters with")
-
-// conversations are how servers greet, refuse and take a letter, as it is kept.
-var conversations = []string{
-	"< 220 ESMTP Postfix", "> EHLO ", "< 250-PIPELINING", "< 250-SIZE 10240000", "< 250-VRFY", "< 250-ETRN", "< 250-STARTTLS", "> STARTTLS",
-	"< 220 2.0.0 Ready to start TLS", "< 250-AUTH PLAIN LOGIN", "< 250-ENHANCEDSTATUSCODES", "< 250-8BITMIME", "< 250-DSN", "< 250-SMTPUTF8", "< 250 CHUNKING",
-	"> MAIL FROM:<sender> SIZE=4211 BODY=8BITMIME SMTPUTF8 RET=HDRS ENVID=1", "> RCPT TO:<recipient> NOTIFY=FAILURE",
-	"< 451 4.7.1 Greylisting in action, please come back later", "< 452 4.2.2 The mailbox is full", "< 421 4.7.0 Try again later, closing connection",
-	"< 550 5.1.1 <recipient>: Recipient address rejected: User unknown in virtual mailbox table", "< 554 5.7.1 Message rejected as spam",
-	"> MAIL FROM:<sender> SIZE=4211", "> RCPT TO:<recipient>", "> DATA", "< 250 OK", "< 250 Accepted", `< 354 Enter message, ending with "." on a line by itself`,
-	"> (4211 bytes)", "< 250 OK id=",
-	"> MAIL FROM:<sender> SIZE=4211", "> RCPT TO:<recipient>", "> DATA", "< 250 2.1.0 Ok", "< 250 2.1.5 Ok", "< 354 End data with <CR><LF>.<CR><LF>",
-	"> (4211 bytes)", "< 250 2.0.0 Ok: queued as ",
-}
 
 // TestDictionary looks whether what the store packs letters with still has their wording. Where it hasn't, run it with
 // -dictionary store/words2.dict, and let the store pack with that from then on.
@@ -63,11 +49,6 @@ func writeDictionary(t *testing.T, path string) {
 			b.Write(compose(t, example(purpose, tag)).Raw)
 		}
 	}
-	talk, err := json.Marshal(conversations)
-	if err != nil {
-		t.Fatal(err)
-	}
-	b.Write(talk)
 	if err := os.WriteFile(path, b.Bytes(), 0o644); err != nil {
 		t.Fatal(err)
 	}
