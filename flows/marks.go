@@ -12,8 +12,10 @@ import (
 const (
 	// maxMarks is how many verdicts one transaction writes.
 	maxMarks = 128
-	// marksAtOnce is how many transactions of verdicts are under way at most.
-	marksAtOnce = 2
+	// marksAtOnce is how many transactions of verdicts are under way at most. The
+	// embedded store has one writer: a second one would but take half of what the
+	// first one could write.
+	marksAtOnce, marksAtOnceOnServer = 1, 2
 	// markWithin is how long one may take.
 	markWithin = 2 * time.Minute
 )
@@ -85,8 +87,13 @@ func (sp *Spool) prepare(m *mark) error {
 	r := &readyMark{attempt: attemptOf(l.Letter, l.Envelope, m.v, store.LetterDelivered)}
 	r.handing = handing{letter: l.Letter, envelope: l.Envelope, handed: handedAs(r.attempt, m.v), list: l.list}
 	keys := sp.s.store.Keys()
-	if err := errors.Join(keys.SealTalk(&r.attempt), r.handing.ready(keys)); err != nil {
+	if err := keys.SealTalk(&r.attempt); err != nil {
 		return err
+	}
+	if l.SubscriberID != 0 { // else there is no card to keep evidence on
+		if err := r.handing.ready(keys); err != nil {
+			return err
+		}
 	}
 	m.ready = r
 	return nil

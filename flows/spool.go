@@ -37,7 +37,11 @@ type inHand struct {
 // Spool is the outbox as the mail sender sees it.
 func (s *Service) Spool() *Spool {
 	sp := &Spool{s: s, claimed: map[int64]inHand{}}
-	sp.marks.slots = make(chan struct{}, marksAtOnce)
+	atOnce := marksAtOnce
+	if s.store.OnServer() {
+		atOnce = marksAtOnceOnServer
+	}
+	sp.marks.slots = make(chan struct{}, atOnce)
 	return sp
 }
 

@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"slices"
 )
 
@@ -88,26 +87,42 @@ type Envelope struct {
 	Data      []byte `json:"-"` // the message itself
 }
 
-// sealEnvelope seals a letter, packed: the length of its head, the head in JSON,
-// and the message as it is.
+// sealEnvelope seals a letter, packed: sender, recipient and Message-ID, each
+// behind its length, and the message as it is.
 func (k *Keys) sealEnvelope(id int64, e Envelope) ([]byte, error) {
-	head, err := json.Marshal(e)
-	if err != nil {
-		return nil, fmt.Errorf("sealing: %w", err)
+	plain := make([]byte, 0, 16+len(e.From)+len(e.To)+len(e.MessageID)+len(e.Data))
+	for _, text := range []string{e.From, e.To, e.MessageID} {
+		plain = append(binary.AppendUvarint(plain, uint64(len(text))), text...)
 	}
-	plain := make([]byte, 4, 4+len(head)+len(e.Data))
-	binary.BigEndian.PutUint32(plain, uint32(len(head)))
-	return k.sealBytes(sealLetter, id, pack(append(append(plain, head...), e.Data...)))
+	return k.sealBytes(sealLetter, id, pack(append(plain, e.Data...)))
 }
 
 func (k *Keys) openEnvelope(id int64, sealed []byte, e *Envelope) error {
 	plain, err := k.openBytes(sealLetter, id, sealed)
-	if err == nil {
-		plain, err = unpack(plain)
-	}
 	if err != nil {
 		return err
 	}
+	if len(plain) > 0 && plain[0] == 0 {
+		return openUnpacked(plain, e)
+	}
+	if plain, err = unpack(plain); err != nil {
+		return err
+	}
+	for _, text := range []*string{&e.From, &e.To, &e.MessageID} {
+		size, n := binary.Uvarint(plain)
+		if n <= 0 || size > uint64(len(plain)-n) {
+			return ErrSealed
+		}
+		end := n + int(size)
+		*text, plain = string(plain[n:end]), plain[end:]
+	}
+	e.Data = plain
+	return nil
+}
+
+// openUnpacked reads a letter that was sealed before there was packing: the
+// length of its head, the head in JSON, and the message.
+func openUnpacked(plain []byte, e *Envelope) error {
 	if len(plain) < 4 {
 		return ErrSealed
 	}

@@ -30,10 +30,10 @@ func pack(plain []byte) []byte {
 	return out[:1+len(dictionary1().Encode(out[1:], plain))]
 }
 
-// unpack is what pack was given, or what was sealed before there was packing.
+// unpack is what pack was given.
 func unpack(b []byte) ([]byte, error) {
 	if len(b) == 0 || b[0] != packed1 {
-		return b, nil
+		return nil, ErrSealed
 	}
 	plain, err := dictionary1().Decode(nil, b[1:])
 	if err != nil {
