@@ -45,7 +45,6 @@ func writeDictionary(t *testing.T, path string) {
 	var b bytes.Buffer
 	for _, tag := range lang.All() {
 		for _, purpose := range purposes {
-
 			b.Write(compose(t, example(purpose, tag)).Raw)
 		}
 	}
