@@ -6,6 +6,8 @@ import (
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
+
+	"kartotek/flows"
 )
 
 func (a *app) outbox() *cobra.Command {
@@ -37,7 +39,7 @@ func (a *app) outbox() *cobra.Command {
 				fmt.Fprintln(t, "NUMBER\tCARD\tTO\tKIND\tSTATE\tATTEMPTS\tCREATED\tNEXT TRY\tLAST ANSWER")
 				for _, l := range letters {
 					fmt.Fprintf(t, "%d\t#%d\t%s\t%s\t%s\t%d\t%s\t%s\t%s\n", l.ID, l.SubscriberID, clean(l.ToMasked), l.Kind, l.State, l.Attempts,
-						when(&l.Created), when(l.Due), clean(l.Reply))
+						when(&l.Created), when(l.Due), clean(flows.Answer(l.Enhanced, l.Reply)))
 				}
 				t.Flush()
 			})

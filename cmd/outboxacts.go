@@ -97,7 +97,7 @@ func printLetter(w io.Writer, l flows.Letter) {
 		{"Attempts", strconv.Itoa(l.Attempts)},
 		{"Delivered", when(l.Delivered)},
 		{"Server", clean(l.Host)},
-		{"Last answer", clean(l.Reply)},
+		{"Last answer", clean(flows.Answer(l.Enhanced, l.Reply))},
 	} {
 		if row[1] != "" {
 			fmt.Fprintf(t, "%s\t%s\n", row[0], row[1])

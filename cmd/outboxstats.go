@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"strconv"
-	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -51,7 +50,7 @@ func printTry(w io.Writer, t flows.Try) {
 	if t.Host != "" {
 		fmt.Fprintf(w, " by %s, %s", clean(t.Host), clean(how))
 	}
-	fmt.Fprintf(w, "\n  %s\n", clean(strings.TrimSpace(t.Enhanced+" "+t.Reply)))
+	fmt.Fprintf(w, "\n  %s\n", clean(flows.Answer(t.Enhanced, t.Reply)))
 	for _, line := range t.Talk {
 		fmt.Fprintf(w, "    %s\n", clean(line))
 	}

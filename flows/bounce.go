@@ -193,7 +193,7 @@ func (s *Service) hidden(ctx context.Context, tx *store.Tx, l store.Letter, word
 func (s *Service) comesBack(ctx context.Context, tx *store.Tx, l store.Letter, status, words string, final bool) error {
 	at := store.At(s.now())
 	if aboutUs(status) {
-		if err := tx.RaiseAlarm(ctx, AlarmPolicy, at, strings.TrimSpace(status+" "+words)); err != nil {
+		if err := tx.RaiseAlarm(ctx, AlarmPolicy, at, Answer(status, words)); err != nil {
 			return err
 		}
 	}
@@ -220,7 +220,7 @@ func (s *Service) comesBack(ctx context.Context, tx *store.Tx, l store.Letter, s
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return err
 	}
-	if err := tx.AddEvidence(ctx, key, c, store.MailReturned, at, store.EvidenceAct{List: list.Name, Note: strings.TrimSpace(status + " " + words)}); err != nil {
+	if err := tx.AddEvidence(ctx, key, c, store.MailReturned, at, store.EvidenceAct{List: list.Name, Note: Answer(status, words)}); err != nil {
 		return err
 	}
 	return tx.SaveContact(ctx, c)
@@ -243,7 +243,7 @@ func (s *Service) tellReturned(ctx context.Context, c *store.Contact, events []E
 		if l := letters[i]; l.State == store.LetterRefused {
 			e := closed[len(closed)-1]
 			closed = closed[:len(closed)-1]
-			e.Note, e.Closed = strings.TrimSpace(l.Enhanced+" "+l.Reply), false
+			e.Note, e.Closed = Answer(l.Enhanced, l.Reply), false
 		}
 	}
 	return err

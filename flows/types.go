@@ -3,6 +3,7 @@ package flows
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -138,7 +139,16 @@ type Undelivered struct {
 }
 
 // Words are status and reply in one line.
-func (u Undelivered) Words() string { return strings.TrimSpace(u.Status + " " + u.Reply) }
+func (u Undelivered) Words() string { return Answer(u.Status, u.Reply) }
+
+// Answer is what a server said, behind the status of it, which most of their
+// words hold already.
+func Answer(status, words string) string {
+	if status != "" && slices.Contains(strings.Fields(words), status) {
+		return words
+	}
+	return strings.TrimSpace(status + " " + words)
+}
 
 // ListNames is the card's lists in one line, those left in brackets.
 func (c Card) ListNames() string {

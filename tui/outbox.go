@@ -201,7 +201,9 @@ func newLetterGrid(sh *shell) *grid[flows.Letter] {
 		{title: "Kind", rank: 2, min: 12, want: 14, cell: func(k ink, l *flows.Letter) (string, lipgloss.Style) { return clean(l.Kind), k.text }},
 		{title: "Attempts", rank: 3, min: 8, want: 8, right: true, cell: func(k ink, l *flows.Letter) (string, lipgloss.Style) { return strconv.Itoa(l.Attempts), k.dim }},
 		{title: "Next try", rank: 1, min: 9, want: 9, right: true, cell: cellNextTry},
-		{title: "Server's last words", rank: 5, min: 20, want: 40, rest: true, cell: func(k ink, l *flows.Letter) (string, lipgloss.Style) { return clean(l.Reply), k.dim }},
+		{title: "Server's last words", rank: 5, min: 20, want: 40, rest: true, cell: func(k ink, l *flows.Letter) (string, lipgloss.Style) {
+			return clean(flows.Answer(l.Enhanced, l.Reply)), k.dim
+		}},
 	})
 }
 
@@ -248,7 +250,7 @@ func (o *outbox) draw(w, h int) []string {
 // foot tells all of the letter under the cursor.
 func (o *outbox) foot(w int) string {
 	l := o.letters[o.list.cur]
-	words := clean(l.Reply)
+	words := clean(flows.Answer(l.Enhanced, l.Reply))
 	switch {
 	case words == "" && l.Delivered != nil:
 		words = "delivered " + exact(*l.Delivered, o.sh.zone)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
@@ -154,13 +153,14 @@ func (o *outbox) detailLines(w int) []string {
 		return append(out, o.triesLines(v, w)...)
 	}
 	out = append(out, "", t.accentBold.Render("Server's last words"))
-	if l.Reply == "" {
+	words := flows.Answer(l.Enhanced, l.Reply)
+	if words == "" {
 		return append(out, t.dim.Render("none: no server has answered yet"))
 	}
 	if l.Host != "" {
 		out = append(out, t.dim.Render(fit(clean(l.Host), w)))
 	}
-	return append(out, wrap(l.Reply, w)...)
+	return append(out, wrap(words, w)...)
 }
 
 // triesLines tell what was tried with the letter, the last first, and what was
@@ -178,7 +178,7 @@ func (o *outbox) triesLines(v view, w int) (out []string) {
 		if try.Host != "" {
 			out = append(out, t.dim.Render(fit(clean(try.Host)+", "+how, w)))
 		}
-		out = append(out, wrap(strings.TrimSpace(try.Enhanced+" "+try.Reply), w)...)
+		out = append(out, wrap(flows.Answer(try.Enhanced, try.Reply), w)...)
 		for _, line := range try.Talk {
 			out = append(out, t.dim.Render(fit("  "+clean(line), w)))
 		}
