@@ -486,3 +486,27 @@ func askedWhether(t *testing.T, server string, p storetest.Place) (acts, asked i
 	}
 	return acts, asked
 }
+
+// TestServerSpeed: a doctor tells what slows a server down that holds a store
+// of a gigabyte, by the names that the server has for it.
+func TestServerSpeed(t *testing.T) {
+	for name, c := range map[string]struct {
+		set   map[string]string
+		tells []string
+	}{
+		"MariaDB as it comes": {map[string]string{"innodb_buffer_pool_size": "134217728", "innodb_log_file_size": "100663296", "local_infile": "ON"}, []string{"innodb_buffer_pool_size to 1.0 GiB", "innodb_log_file_size to 512 MiB"}},
+		"MySQL as it comes":   {map[string]string{"innodb_buffer_pool_size": "134217728", "innodb_log_file_size": "50331648", "innodb_redo_log_capacity": "104857600", "local_infile": "OFF"}, []string{"innodb_buffer_pool_size", "innodb_redo_log_capacity to 512 MiB", "local_infile"}},
+		"a cluster":           {map[string]string{"innodb_buffer_pool_size": "4294967296", "innodb_log_file_size": "1073741824", "local_infile": "OFF", "wsrep_on": "ON"}, nil},
+		"one made for it":     {map[string]string{"innodb_buffer_pool_size": "4294967296", "innodb_log_file_size": "1073741824", "local_infile": "ON"}, nil},
+	} {
+		f := speed(c.set, 1<<30)
+		if (f.Severity == Good) != (len(c.tells) == 0) || f.Severity == Bad {
+			t.Errorf("%s: %+v", name, f)
+		}
+		for _, word := range c.tells {
+			if !strings.Contains(f.Mend, word) {
+				t.Errorf("%s: %q isn't told: %s", name, word, f.Mend)
+			}
+		}
+	}
+}

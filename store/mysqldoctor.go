@@ -28,7 +28,8 @@ func (e *mysqlEngine) indexes(ctx context.Context) ([]string, error) {
 
 // serverSettings are those that a doctor looks at.
 const serverSettings = `SHOW GLOBAL VARIABLES WHERE Variable_name IN ('version', 'innodb_flush_log_at_trx_commit', 'log_bin', 'sync_binlog', 'innodb_doublewrite', 'max_allowed_packet',
- 'innodb_encrypt_tables', 'innodb_encrypt_log', 'encrypt_binlog', 'default_table_encryption', 'innodb_redo_log_encrypt', 'wsrep_on', 'innodb_buffer_pool_size')`
+ 'innodb_encrypt_tables', 'innodb_encrypt_log', 'encrypt_binlog', 'default_table_encryption', 'innodb_redo_log_encrypt', 'wsrep_on', 'innodb_buffer_pool_size',
+ 'innodb_log_file_size', 'innodb_redo_log_capacity', 'local_infile')`
 
 func (e *mysqlEngine) examine(ctx context.Context) ([]Finding, error) {
 	set, err := e.pairs(ctx, serverSettings)
@@ -46,7 +47,7 @@ func (e *mysqlEngine) examine(ctx context.Context) ([]Finding, error) {
 	}
 	all := []Finding{
 		found("engine", Good, "", "%s, server %s, %s", e.words, set["version"], humanize.IBytes(uint64(max(size.Int64, 0)))),
-		durability(set), atRest(set), e.inTransit(state["Ssl_cipher"]),
+		durability(set), speed(set, size.Int64), atRest(set), e.inTransit(state["Ssl_cipher"]),
 	}
 	if n := number(set["max_allowed_packet"]); n < 16<<20 {
 		all = append(all, found("packets", Bad, "set max_allowed_packet to 16M or more", "max_allowed_packet is %s: long letters are refused", humanize.IBytes(uint64(max(n, 0)))))
@@ -96,6 +97,36 @@ func durability(set map[string]string) Finding {
 		return found("durability", Bad, "set them in the server's configuration", "a power cut may lose acknowledged acts: %s", strings.Join(risks, "; "))
 	}
 	return found("durability", Good, "", "every act is on the server's disk before it counts")
+}
+
+// enoughLog is how large a redo log is that an import doesn't fill before the
+// server comes to write the pages: it takes some 2 kilobytes of it a row.
+const enoughLog = 512 << 20
+
+// speed finds settings by which a server is slower than it could be at the size
+// that the store has. None of them costs durability.
+func speed(set map[string]string, size int64) Finding {
+	var slow, mend []string
+	if pool := number(set["innodb_buffer_pool_size"]); pool < size {
+		slow = append(slow, "innodb_buffer_pool_size is "+humanize.IBytes(uint64(pool))+", less than the store: pages are read from the disk again and again")
+		mend = append(mend, "innodb_buffer_pool_size to "+humanize.IBytes(uint64(size))+" or more, or to most of the server's memory")
+	}
+	log, name := number(set["innodb_log_file_size"]), "innodb_log_file_size"
+	if capacity, newer := set["innodb_redo_log_capacity"]; newer {
+		log, name = number(capacity), "innodb_redo_log_capacity"
+	}
+	if log < enoughLog {
+		slow = append(slow, name+" is "+humanize.IBytes(uint64(log))+": imports wait for pages to be written")
+		mend = append(mend, name+" to "+humanize.IBytes(enoughLog)+" or more")
+	}
+	if !strings.EqualFold(set["local_infile"], "ON") && !strings.EqualFold(set["wsrep_on"], "ON") {
+		slow = append(slow, "local_infile is off: imports give the server statements, which costs both an eighth more")
+		mend = append(mend, "local_infile to ON")
+	}
+	if len(slow) > 0 {
+		return found("server's speed", Note, "set "+strings.Join(mend, ", ")+" in the server's configuration", "%s", strings.Join(slow, "; "))
+	}
+	return found("server's speed", Good, "", "it has room for the store in memory, and for imports in its log")
 }
 
 // atRest tells whether the server encrypts its files, besides what is sealed.

@@ -136,17 +136,18 @@ func appendField(text []byte, value any) ([]byte, error) {
 	return appendField(text, basic)
 }
 
+// escapes are what stands behind a backslash for the bytes that mean something
+// in the file.
+var escapes = [256]byte{'\\': '\\', '\t': 't', '\n': 'n', 0: '0'}
+
 // appendEscaped writes bytes so that none of them ends a field or a line.
 func appendEscaped[T string | []byte](text []byte, value T) []byte {
+	from := 0
 	for i := range len(value) {
-		switch c := value[i]; c {
-		case '\\', '\t', '\n':
-			text = append(text, '\\', c)
-		case 0:
-			text = append(text, '\\', '0')
-		default:
-			text = append(text, c)
+		if by := escapes[value[i]]; by != 0 {
+			text = append(append(text, value[from:i]...), '\\', by)
+			from = i + 1
 		}
 	}
-	return text
+	return append(text, value[from:]...)
 }
