@@ -21,13 +21,11 @@ func (e *sqliteEngine) wipe(ctx context.Context, patience time.Duration) (bool, 
 	for {
 		var busy, logged, moved int
 		// The long part, moving the log, lets others write; what they write meanwhile is moved in its place.
-		for left, pass := wipeRest+1, 0; left > wipeRest && pass < 4; pass++ {
-			var err error
-			if left, err = moveOn(ctx, e.read.db.QueryRowContext); err != nil && ctx.Err() == nil {
-				return false, fmt.Errorf("wiping the write-ahead log: %w", mapSQLite(err))
-			}
+		err := moveMost(wipeRest, func() (int, error) { return moveOn(ctx, e.read.db.QueryRowContext) })
+		if err != nil && ctx.Err() == nil {
+			return false, fmt.Errorf("wiping the write-ahead log: %w", mapSQLite(err))
 		}
-		err := e.write.hold(ctx, func() error {
+		err = e.write.hold(ctx, func() error {
 			shortly, cancel := context.WithTimeout(ctx, wipeHold)
 			defer cancel()
 			err := mapSQLite(e.write.conn.QueryRowContext(shortly, "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &logged, &moved))

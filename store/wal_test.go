@@ -155,3 +155,36 @@ func TestCommitOwesItsSync(t *testing.T) {
 		t.Errorf("outside of a commit: synced %d times, %v", under.syncs, err)
 	}
 }
+
+// TestLogIsMovedUntilLittleIsLeft: what comes about while the log is moved is
+// moved as well, as long as it gets less.
+func TestLogIsMovedUntilLittleIsLeft(t *testing.T) {
+	full := errors.New("no space left on device")
+	for _, c := range []struct {
+		name   string
+		pages  []int // in the log, as each move finds it
+		failed bool
+	}{
+		{"nothing is in it", []int{0}, false},
+		{"little is in it", []int{100}, false},
+		{"nobody writes", []int{4000, 4000}, false},
+		{"less comes each time", []int{16000, 20000, 21000, 21100}, false},
+		{"it comes as fast as it is moved", []int{16000, 30000}, false},
+		{"the log has begun anew", []int{16000, 10}, false},
+		{"it can't be moved", []int{16000, 20000}, true},
+	} {
+		moves := 0
+		err := moveMost(100, func() (int, error) {
+			if moves++; moves > len(c.pages) {
+				t.Fatalf("%s: it was moved %d times", c.name, moves)
+			}
+			if c.failed && moves == len(c.pages) {
+				return 0, full
+			}
+			return c.pages[moves-1], nil
+		})
+		if moves != len(c.pages) || (err != nil) != c.failed {
+			t.Errorf("%s: it was moved %d times (%v), not %d", c.name, moves, err, len(c.pages))
+		}
+	}
+}
