@@ -56,7 +56,7 @@ func (m *metrics) handler() http.Handler {
 
 // observe counts an attempt.
 func (m *metrics) observe(l mta.Letter, v mta.Verdict, took time.Duration) {
-	tls := v.TLS
+	tls, _, _ := strings.Cut(v.TLS, ",") // the version
 	if tls == "" {
 		tls = "none"
 	}

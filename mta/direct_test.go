@@ -208,7 +208,7 @@ func TestDirectTLS(t *testing.T) {
 		{"offered, a certificate of yesterday", nil, []func(*smtp.Server){withTLS(expired)}, "TLS 1.3", ""},
 		{"not offered", nil, nil, "", ""},
 		{"required for others", []DirectOption{WithRequiredTLS("other.dk")}, nil, "", ""},
-		{"required and valid", []DirectOption{WithRequiredTLS("Example.DK")}, []func(*smtp.Server){withTLS(valid)}, "TLS 1.3", ""},
+		{"required and valid", []DirectOption{WithRequiredTLS("Example.DK")}, []func(*smtp.Server){withTLS(valid)}, "TLS 1.3, certificate checked", ""},
 		{"required, a certificate of yesterday", []DirectOption{WithRequiredTLS("example.dk")}, []func(*smtp.Server){withTLS(expired)}, "", "can't be trusted"},
 		{"required, certificate of another", []DirectOption{WithRequiredTLS("example.dk")}, []func(*smtp.Server){withTLS(wrong)}, "", "can't be trusted"},
 		{"required of all, not offered", []DirectOption{WithRequiredTLS("*")}, nil, "", "no TLS"},

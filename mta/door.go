@@ -132,6 +132,9 @@ func (d *door) startTLS(ctx context.Context, s *session, helo string) error {
 	return s.hello(ctx, helo)
 }
 
+// checkedTLS stands behind the version of TLS where a valid certificate was asked for and shown.
+const checkedTLS = ", certificate checked"
+
 func (d *door) handshake(ctx context.Context, s *session) error {
 	config := &tls.Config{ServerName: d.name, RootCAs: d.roots, MinVersion: tls.VersionTLS12}
 	if d.level == tlsOpportunistic {
@@ -153,6 +156,9 @@ func (d *door) handshake(ctx context.Context, s *session) error {
 	s.wire = newWire(conn)
 	s.talk = talk
 	s.tls = tls.VersionName(conn.ConnectionState().Version)
+	if !config.InsecureSkipVerify {
+		s.tls += checkedTLS
+	}
 	return nil
 }
 

@@ -66,7 +66,8 @@ type Verdict struct {
 	Reply string
 	// Host is the server that answered, as it was looked for.
 	Host string
-	// TLS is the protocol version used, such as "TLS 1.3"; empty in clear.
+	// TLS is the protocol version used, such as "TLS 1.3", and whether the server had to prove its name; empty in
+	// clear.
 	TLS string
 	At  time.Time
 	// Digest is the SHA-256 of the message as it was handed on, its signatures included.

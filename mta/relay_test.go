@@ -149,7 +149,11 @@ func TestRelayTLS(t *testing.T) {
 				if diff := cmp.Diff([]message{*tt.want}, rcv.messages()); diff != "" {
 					t.Error(diff)
 				}
-				if v.TLS != "TLS 1.3" {
+				want := "TLS 1.3, certificate checked"
+				if tt.name == "encrypted where offered" {
+					want = "TLS 1.3"
+				}
+				if v.TLS != want {
 					t.Errorf("TLS %q", v.TLS)
 				}
 			}

@@ -21,7 +21,7 @@ func (s *Store) checkProbe(ctx context.Context) error {
 	}
 	if id, err := s.raw.keys.openProbe(probe); err != nil {
 		if t := s.raw.keys.now.Load().timesOf(id); t.Destroyed != nil {
-			return destroyedKey(id, t)
+			return destroyedKey(id, t, s.raw.keys.now.Load().usableSince(t))
 		}
 		return fmt.Errorf("the key file %s holds this store's pepper, but not the key that its data is sealed with: restore your newest copy of it, or copy it from the machine that rotated its keys; nothing was changed", s.keys.path)
 	}
@@ -34,13 +34,32 @@ var ErrKeyDestroyed = errors.New("the personal data in this store was sealed wit
 // destroyedKey refuses a store that is a backup from a destroyed key's time.
 // Opened all the same, it would be a list of people whom nobody can write to,
 // whose cards don't open and about whom nothing can be proved.
-func destroyedKey(id uint32, t keyTimes) error {
-	since := t.Destroyed
-	if t.Resealed != nil {
-		since = t.Resealed
-	}
+func destroyedKey(id uint32, t keyTimes, since time.Time) error {
 	return fmt.Errorf("%w (%s, by keys destroy on %s): nobody can read it any more, as was meant; restore a backup from after %s UTC",
 		ErrKeyDestroyed, keyName(id), t.Destroyed.Format(time.DateOnly), since.Format("2006-01-02 15:04"))
+}
+
+// until is when nothing was sealed any more with a key that was destroyed.
+func (t keyTimes) until() time.Time {
+	if t.Resealed != nil {
+		return *t.Resealed
+	}
+	return *t.Destroyed
+}
+
+// usableSince is from when on a backup can be used, after one from the time of a
+// destroyed key: those that sealed next may be destroyed too.
+func (s *secrets) usableSince(t keyTimes) time.Time {
+	since := t.until()
+	for again := true; again; {
+		again = false
+		for _, next := range s.times {
+			if next.Destroyed != nil && !next.Created.After(since) && next.until().After(since) {
+				since, again = next.until(), true
+			}
+		}
+	}
+	return since
 }
 
 // settingOr reads a setting of the store's own, and keeps one that fresh makes
