@@ -45,7 +45,7 @@ type outcome struct {
 const (
 	importChunk = 500
 	loadChunk   = 4000
-	loadFrom    = 50_000
+	loadFrom    = 20_000
 )
 
 // imports compares the import with a bare insert of the rows that it sealed,
