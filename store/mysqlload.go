@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql"
 	"database/sql/driver"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -36,7 +37,8 @@ func (e *mysqlEngine) load(ctx context.Context, tx *Tx, into string, rows [][]an
 		return false, tx.told(err)
 	}
 	whole, err := loadFile(ctx, conn, into, rows)
-	if whole || err != nil && errorNumber(err) == 0 {
+	switch mapped := mapMySQL(err); {
+	case whole, err != nil && errorNumber(err) == 0, errors.Is(mapped, errConflict), errors.Is(mapped, ErrFull): // statements would fare no better
 		return whole, tx.told(err)
 	}
 	// Where the server has ended the transaction, there is nothing to go back to.
