@@ -97,7 +97,7 @@ func (a *app) start(ctx context.Context, log *slog.Logger, patient bool) (*engin
 	e.group.Go(func() error { return e.desk.Clock(ctx) })
 	if e.web != nil {
 		h := web.Handler(web.Options{Desk: e.desk, PublicURL: a.common.publicURL, Company: a.common.company, TrustedProxies: a.set.Proxies, Beat: web.SignUpBeat, Metrics: m.handler(), MetricsFor: a.set.Metrics, Observe: m.request, Log: log})
-		e.group.Go(func() error { return web.Serve(ctx, e.web, h) })
+		e.group.Go(func() error { return web.Serve(ctx, e.web, h, a.set.Proxies) })
 	}
 	if e.ssh != nil {
 		e.group.Go(func() error { return e.ssh.Serve(ctx) })

@@ -8,6 +8,8 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"net/netip"
+	"sync"
 	"time"
 
 	"golang.org/x/net/netutil"
@@ -22,15 +24,21 @@ const (
 	idleTimeout    = time.Minute
 	maxHeaderBytes = 16 << 10
 	maxConnections = 1024
+	// maxOfClient of these are one client network's, so that nobody holds them all.
+	maxOfClient = 64
 	// stopTimeout is how long requests under way may take once serving ends.
 	stopTimeout = 10 * time.Second
 )
 
 // Serve answers requests on l with h until ctx ends. Then it takes no more,
 // gives those under way 10 seconds, and returns nil; if they need longer it cuts
-// them off and says so. It closes l.
-func Serve(ctx context.Context, l net.Listener, h http.Handler) error {
+// them off and says so. It closes l. Connections of one client network are
+// bounded, other than those of the proxies and of this machine, where a proxy
+// may be that nobody told of.
+func Serve(ctx context.Context, l net.Listener, h http.Handler, proxies []netip.Prefix) error {
+	clients := &connections{proxies: proxies, open: map[netip.Prefix]int{}}
 	server := &http.Server{
+		ConnState:         clients.observe,
 		Handler:           h,
 		ReadHeaderTimeout: headerTimeout,
 		ReadTimeout:       readTimeout,
@@ -60,4 +68,32 @@ func Serve(ctx context.Context, l net.Listener, h http.Handler) error {
 		return nil
 	})
 	return group.Wait()
+}
+
+// connections counts those of each client network, and closes what is too many.
+type connections struct {
+	proxies []netip.Prefix
+
+	mu   sync.Mutex
+	open map[netip.Prefix]int
+}
+
+// observe is told of each connection when it is new and when it is closed.
+func (c *connections) observe(conn net.Conn, state http.ConnState) {
+	addr := parseHop(conn.RemoteAddr().String())
+	if state != http.StateNew && state != http.StateClosed || addr.IsLoopback() || within(addr, c.proxies) {
+		return
+	}
+	from := network(addr)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if state == http.StateNew {
+		if c.open[from]++; c.open[from] > maxOfClient {
+			_ = conn.Close() // the server tells of it as of any other that is closed
+		}
+		return
+	}
+	if c.open[from]--; c.open[from] == 0 {
+		delete(c.open, from)
+	}
 }

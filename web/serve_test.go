@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 	"testing"
 
@@ -22,8 +23,85 @@ func serve(t *testing.T, h http.Handler) (address string, stop func() error) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- web.Serve(ctx, l, h) }()
+	go func() { ended <- web.Serve(ctx, l, h, nil) }()
 	return l.Addr().String(), func() error { cancel(); return <-ended }
+}
+
+// from is a listener whose connections come from the addresses in turn.
+type from struct {
+	net.Listener
+	addresses []string
+	taken     int
+}
+
+func (f *from) Accept() (net.Conn, error) {
+	conn, err := f.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	addr := net.TCPAddrFromAddrPort(netip.MustParseAddrPort(f.addresses[f.taken%len(f.addresses)]))
+	f.taken++
+	return &conned{conn, addr}, nil
+}
+
+type conned struct {
+	net.Conn
+	addr net.Addr
+}
+
+func (c *conned) RemoteAddr() net.Addr { return c.addr }
+
+// TestServeBoundsAClient: one that holds many connections doesn't keep others
+// from the pages, and gets new ones when it lets some go; a proxy isn't one.
+func TestServeBoundsAClient(t *testing.T) {
+	const most = 64
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	source := &from{Listener: l, addresses: []string{"[2001:db8::1]:9", "[2001:db8::2]:9", "198.51.100.7:9", "127.0.0.1:9"}}
+	go func() {
+		ended <- web.Serve(ctx, source, http.NotFoundHandler(), []netip.Prefix{netip.MustParsePrefix("198.51.100.0/24")})
+	}()
+	answers := func() (net.Conn, bool) {
+		t.Helper()
+		conn, err := net.Dial("tcp", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+		line, err := bufio.NewReader(conn).ReadString('\n')
+		return conn, err == nil && strings.HasPrefix(line, "HTTP/1.1 404")
+	}
+	got := map[string]int{}
+	var one net.Conn
+	for i := range 4 * (most + 10) {
+		conn, ok := answers()
+		defer func() { _ = conn.Close() }()
+		if ok {
+			got[source.addresses[i%4]]++
+		}
+		if i == 0 {
+			one = conn
+		}
+	}
+	if n := got["[2001:db8::1]:9"] + got["[2001:db8::2]:9"]; n != most || got["198.51.100.7:9"] != most+10 || got["127.0.0.1:9"] != most+10 {
+		t.Errorf("answered: %v", got)
+	}
+	_ = one.Close()
+	for i := 0; ; i++ { // until the server has noticed
+		conn, ok := answers()
+		defer func() { _ = conn.Close() }()
+		if ok && i%4 < 2 {
+			break
+		}
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
 }
 
 func TestServeEndsWhatIsUnderWay(t *testing.T) {
@@ -76,7 +154,7 @@ func TestServeTellsWhenItCannot(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = l.Close()
-	if err := web.Serve(t.Context(), l, http.NotFoundHandler()); err == nil {
+	if err := web.Serve(t.Context(), l, http.NotFoundHandler(), nil); err == nil {
 		t.Error("no error from a closed listener")
 	}
 }
