@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"time"
 	"unicode"
 
 	"golang.org/x/sync/errgroup"
 
+	"kartotek/cmd"
 	"kartotek/flows"
 	"kartotek/flows/lang"
 	"kartotek/flows/letters"
@@ -176,13 +178,15 @@ func (b *bench) signingKeys() (keys []mta.SigningKey, err error) {
 	return b.dkim, err
 }
 
-// sending runs a sender until stop is called.
+// sending runs a sender until stop is called, as the program itself does.
 func sending(desk *flows.Service, route mta.Route, opts ...mta.Option) (stop func() error, s *mta.Sender) {
-	s = mta.NewSender(desk.Spool(), route, append(opts, mta.WithLogger(slog.New(slog.DiscardHandler)))...)
+	cmd.Garbage(false)
+	s = mta.NewSender(desk.Spool(), route, append(opts, mta.WithLogger(slog.New(slog.DiscardHandler)), mta.WithRush(cmd.Garbage))...)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx) }()
 	return func() error {
+		defer debug.SetGCPercent(100) // the other parts measure what commands do
 		cancel()
 		return <-done
 	}, s

@@ -7,8 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"os"
-	"runtime/debug"
 	"strings"
 	"syscall"
 	"time"
@@ -53,18 +51,12 @@ type engine struct {
 	stop    context.CancelFunc
 }
 
-// gcPercent is how much garbage may come on top of what is in use, in percent:
-// what runs for days, with a team's screens in it, takes memory before time.
-const gcPercent = 50
-
 // start starts them. With patient set, what another kartotek on the store does
 // is left to it: web pages, team's console and returned mail when their ports
 // are taken, and the mail when it leaves by a route that this process was not
 // told of.
 func (a *app) start(ctx context.Context, log *slog.Logger, patient bool) (*engine, error) {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
-	}
+	Garbage(false)
 	if err := a.openStore(ctx); err != nil {
 		return nil, err
 	}
@@ -87,7 +79,7 @@ func (a *app) start(ctx context.Context, log *slog.Logger, patient bool) (*engin
 	e.desk.SetLog(log)
 	m := newMetrics(e.desk, e.mail, log)
 	if e.route != nil {
-		sender := mta.NewSender(e.desk.Spool(), e.route, mta.WithLogger(log), mta.WithSigning(e.signers), mta.WithObserver(m.observe))
+		sender := mta.NewSender(e.desk.Spool(), e.route, mta.WithLogger(log), mta.WithSigning(e.signers), mta.WithObserver(m.observe), mta.WithRush(Garbage))
 		e.desk.OnLetter(sender.Wake)
 		e.group.Go(func() error { return sender.Run(ctx) })
 	}

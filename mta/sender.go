@@ -29,6 +29,8 @@ const (
 	// for free slots, while it has enough in hand to keep the connections busy.
 	gather     = 3 * time.Millisecond
 	gatherBusy = 10 * time.Millisecond
+	// rush is how many letters, claimed at once, are one.
+	rush = 32
 	// grace is how long letters in flight may take to finish once the sender is told to stop.
 	grace = 15 * time.Second
 	// Waits after a failure of the spool, doubling.
@@ -50,6 +52,7 @@ type Sender struct {
 	spare   int // more, for urgent ones
 	lease   time.Duration
 	observe func(Letter, Verdict, time.Duration)
+	rushing func(on bool)
 	poll    time.Duration
 	grace   time.Duration
 	wake    chan struct{}
@@ -82,12 +85,15 @@ func WithObserver(observe func(Letter, Verdict, time.Duration)) Option {
 	return func(s *Sender) { s.observe = observe }
 }
 
+// WithRush tells when many letters begin to be sent at once, and when none waits any more. It must return soon.
+func WithRush(rushing func(on bool)) Option { return func(s *Sender) { s.rushing = rushing } }
+
 // NewSender makes a sender of the letters in s through r, which stays the caller's to close once
 // [Sender.Run] has returned.
 func NewSender(s Spool, r Route, opts ...Option) *Sender {
 	sender := &Sender{
 		spool: s, route: r, log: slog.Default(), owner: rand.Text(), lease: lease, poll: defaultPoll, grace: grace,
-		observe: func(Letter, Verdict, time.Duration) {},
+		observe: func(Letter, Verdict, time.Duration) {}, rushing: func(bool) {},
 		sign:    func(l Letter) (Letter, error) { return l, nil },
 		signing: make(chan struct{}, runtime.GOMAXPROCS(0)), wake: make(chan struct{}, 1),
 	}
@@ -113,6 +119,12 @@ func (s *Sender) Run(ctx context.Context) error {
 	f := newFlight(context.WithoutCancel(ctx), s.slots, s.spare)
 	defer f.end()
 	f.wg.Go(func() { s.keepLeases(f) })
+	rushing := false
+	defer func() {
+		if rushing {
+			s.rushing(false)
+		}
+	}()
 	pause := time.Duration(0)
 	for ctx.Err() == nil {
 		n, spare := f.room()
@@ -122,6 +134,10 @@ func (s *Sender) Run(ctx context.Context) error {
 			pause = min(max(2*pause, firstPause), maxPause)
 		} else {
 			pause = 0
+		}
+		if !rushing && len(letters) >= rush || rushing && len(letters) == 0 {
+			rushing = !rushing
+			s.rushing(rushing)
 		}
 		taken := 0
 		for _, l := range letters {
