@@ -207,7 +207,7 @@ func untilMarked(ctx context.Context, s *store.Store) error {
 	}
 }
 
-// letterText is a confirmation mail as flows write it, with a short notice: 3 KB. The store packs its own wording, so a
+// letterText is a confirmation mail as flows write it, with a short notice: 3.6 KB. The store packs its own wording, so a
 // text made up would be another measure.
 var letterText = func() []byte {
 	host, token, now := "mail.lindholms-tradgard.example", store.NewToken, time.Now()
