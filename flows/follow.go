@@ -27,6 +27,7 @@ const lookEvery = 5 * time.Second
 const (
 	feedDone    = "done"
 	feedRefused = "refused"
+	whySuffix   = ".why.txt" // of the reason beside a refused file
 )
 
 // FollowOptions say how files are taken that arrive in a directory.
@@ -279,7 +280,7 @@ func (f *feed) away(name, to string, a Arrival) {
 	a.File = name
 	target := filepath.Join(f.dir, to, name)
 	for n := 2; ; n++ {
-		if _, err := os.Lstat(target); err != nil {
+		if !there(target) && !there(target+whySuffix) {
 			break
 		}
 		ext := filepath.Ext(name)
@@ -287,7 +288,11 @@ func (f *feed) away(name, to string, a Arrival) {
 	}
 	err := os.Rename(filepath.Join(f.dir, name), target)
 	if err == nil && to == feedRefused {
-		err = os.WriteFile(target+".why.txt", []byte(a.Why+"\n"), 0o600)
+		// Whole or not at all, as somebody may be waiting for it.
+		_, err = writeFile(target+whySuffix, func(w io.Writer) error {
+			_, err := fmt.Fprintln(w, a.Why)
+			return err
+		})
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		a.Why = strings.TrimPrefix(a.Why+"; it can't be moved away: "+err.Error(), "; ")
@@ -296,6 +301,11 @@ func (f *feed) away(name, to string, a Arrival) {
 		f.seen[name] = s
 	}
 	f.tell(a)
+}
+
+func there(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
 }
 
 // feedFile is a file of a feed under way, as it looked before.
