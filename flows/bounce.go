@@ -165,11 +165,7 @@ func (s *Service) complaint(ctx context.Context, tx *store.Tx, l store.Letter) e
 		}
 		return audit(ctx, tx, by, store.At(s.now()), "resubscribe called off", c.SubscriberID, "")
 	}
-	var refusal *Refusal
-	if _, err := s.leave(ctx, tx, c, l.ListID, by, Client{}); err != nil && !errors.As(err, &refusal) {
-		return err // a frozen card gets no mail, and stays
-	}
-	return nil
+	return s.withdraw(ctx, tx, c, l.ListID, by, Client{})
 }
 
 // hidden takes the recipient out of a report's words: beside the masked address

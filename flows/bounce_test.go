@@ -226,26 +226,28 @@ func TestSuppressionEnds(t *testing.T) {
 	}
 }
 
+func leaveByComplaint(d *desk, l mta.Letter) {
+	d.t.Helper()
+	d.must(d.Inbox().Report(d.t.Context(), local(l.From), mta.Report{Kind: mta.ReportComplaint}))
+}
+
+func leaveByMail(d *desk, l mta.Letter) {
+	d.t.Helper()
+	_, rest, ok := strings.Cut(strings.ReplaceAll(string(l.Data), "\r\n ", " "), "<mailto:")
+	address, _, _ := strings.Cut(rest, "?")
+	if !ok || !strings.HasSuffix(address, "@bounces.test") {
+		d.t.Fatalf("the letter has no address to leave by: %q", address)
+	}
+	if kind, err := d.Inbox().Kind(d.t.Context(), local(address)); err != nil || kind != mta.InboundLeave {
+		d.t.Fatalf("%v, %v", kind, err)
+	}
+	d.must(d.Inbox().Leave(d.t.Context(), strings.ToUpper(local(address))))
+}
+
 // A complaint unsubscribes from its letter's list, in every state of a card, and
 // a mail to the letter's own address does the same.
 func TestLeavingByMail(t *testing.T) {
-	leave := map[string]func(d *desk, l mta.Letter){
-		"complaint": func(d *desk, l mta.Letter) {
-			d.must(d.Inbox().Report(d.t.Context(), local(l.From), mta.Report{Kind: mta.ReportComplaint}))
-		},
-		"mail": func(d *desk, l mta.Letter) {
-			_, rest, ok := strings.Cut(strings.ReplaceAll(string(l.Data), "\r\n ", " "), "<mailto:")
-			address, _, _ := strings.Cut(rest, "?")
-			if !ok || !strings.HasSuffix(address, "@bounces.test") {
-				d.t.Fatalf("the letter has no address to leave by: %q", address)
-			}
-			if kind, err := d.Inbox().Kind(d.t.Context(), local(address)); err != nil || kind != mta.InboundLeave {
-				d.t.Fatalf("%v, %v", kind, err)
-			}
-			d.must(d.Inbox().Leave(d.t.Context(), strings.ToUpper(local(address))))
-		},
-	}
-	for how, do := range leave {
+	for how, do := range map[string]func(d *desk, l mta.Letter){"complaint": leaveByComplaint, "mail": leaveByMail} {
 		t.Run(how, func(t *testing.T) {
 			d := newDesk(t)
 			l := d.sentLetter(mta.Verdict{State: mta.Delivered})

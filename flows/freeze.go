@@ -8,14 +8,15 @@ import (
 
 // Freeze restricts a card (GDPR art. 18): until it is unfrozen it refuses
 // every act but erasing and exporting, and gets no mail. Letters that wait are
-// held.
+// held, and so is the person's own withdrawal.
 func (s *Service) Freeze(ctx context.Context, a Actor, id int64, reason string) (_ Card, err error) {
 	defer func() { err = s.trace(ctx, a, doFreeze, id, err) }()
 	return s.setFrozen(ctx, a, id, true, reason)
 }
 
-// Unfreeze lifts the restriction; letters that were held with the card go out,
-// those that staff hold don't.
+// Unfreeze lifts the restriction. The card leaves the lists that the person
+// withdrew from meanwhile; letters that were held with it go out, those that
+// staff hold don't.
 func (s *Service) Unfreeze(ctx context.Context, a Actor, id int64, reason string) (_ Card, err error) {
 	defer func() { err = s.trace(ctx, a, doFreeze, id, err) }()
 	return s.setFrozen(ctx, a, id, false, reason)
@@ -57,10 +58,15 @@ func (s *Service) setFrozen(ctx context.Context, a Actor, id int64, frozen bool,
 		if err := tx.AddEvidence(ctx, key, c, kind, at, store.EvidenceAct{IP: a.IP, By: a.Name, Note: reason}); err != nil {
 			return err
 		}
+		c.Frozen = frozen
+		if !frozen {
+			if err := s.grant(ctx, tx, c, key); err != nil {
+				return err
+			}
+		}
 		if err := tx.HoldLetters(ctx, id, frozen, at); err != nil {
 			return err
 		}
-		c.Frozen = frozen
 		if err := tx.SaveContact(ctx, c); err != nil {
 			return err
 		}

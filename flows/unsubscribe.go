@@ -168,7 +168,8 @@ func (s *Service) unsubscribePage(ctx context.Context, t *store.Token) (TokenPag
 }
 
 // UnsubscribeByToken takes the contact's own click, or RFC 8058's one-click
-// POST. Repeating it is harmless. On a sign-up that waits it cancels it.
+// POST. Repeating it is harmless. On a sign-up that waits it cancels it, and
+// on a frozen card it is kept until that is unfrozen.
 func (s *Service) UnsubscribeByToken(ctx context.Context, secret string, all bool, client Client) (TokenPage, error) {
 	var t *store.Token
 	err := s.store.InTx(ctx, func(tx *store.Tx) (err error) {
@@ -192,8 +193,7 @@ func (s *Service) UnsubscribeByToken(ctx context.Context, secret string, all boo
 		if all {
 			listID = 0
 		}
-		_, err = s.leave(ctx, tx, c, listID, person(), client)
-		return err
+		return s.withdraw(ctx, tx, c, listID, person(), client)
 	})
 	if errors.Is(err, ErrNotFound) {
 		return TokenPage{State: PageUnknown}, nil

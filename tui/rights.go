@@ -12,9 +12,9 @@ import (
 
 // askFreeze freezes a card, or lifts that.
 func (sh *shell) askFreeze(c flows.Card) tea.Cmd {
-	title, note, verb, said := "Freeze", "Until it is unfrozen the card refuses every act but exporting and erasing, and the person gets no mail; letters that wait are held (GDPR article 18).", sh.Desk.Freeze, " is frozen"
+	title, note, verb, said := "Freeze", "Until it is unfrozen the card refuses every act but exporting and erasing, and the person gets no mail; letters that wait are held, and so is the person's own withdrawal, until then (GDPR article 18).", sh.Desk.Freeze, " is frozen"
 	if c.Frozen {
-		title, note, verb, said = "Unfreeze", "The card can be changed and used again, and letters that it held go out; those that staff hold stay.", sh.Desk.Unfreeze, " is not frozen any more"
+		title, note, verb, said = "Unfreeze", "The card can be changed and used again. It leaves the lists that the person withdrew from meanwhile, and letters that it held go out; those that staff hold stay.", sh.Desk.Unfreeze, " is not frozen any more"
 	}
 	f := &form{title: title, labels: []string{"No", title}, fields: []field{typed("Reason", "why, for the evidence and the audit", 500)}, body: func(w int) []string {
 		return append([]string{fit(who(c), w), ""}, sh.dimmed(note, w)...)
