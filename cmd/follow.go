@@ -13,8 +13,9 @@ import (
 
 // follow is a directory that files arrive in.
 type follow struct {
-	dir    string
-	settle time.Duration
+	dir      string
+	settle   time.Duration
+	keepDays int
 }
 
 // follow takes the files of a feed until ctx ends, with a line for each.
@@ -25,6 +26,9 @@ func (a *app) follow(ctx context.Context, f follow, o flows.ImportOptions) error
 	if f.settle <= 0 {
 		return usageError{errors.New("--settle takes a time such as 2s")}
 	}
+	if f.keepDays < 1 || f.keepDays > 3650 {
+		return usageError{errors.New("--keep-days takes a number of days, 1 to 3650")}
+	}
 	if info, err := os.Stat(f.dir); err != nil || !info.IsDir() {
 		return fmt.Errorf("%s is no directory: make it, and let files arrive there", clean(f.dir))
 	}
@@ -33,7 +37,8 @@ func (a *app) follow(ctx context.Context, f follow, o flows.ImportOptions) error
 		return err
 	}
 	fmt.Fprintf(a.errOut, "kartotek: following %s; stop with ctrl+c\n", clean(f.dir))
-	return desk.Follow(ctx, a.cli(), f.dir, flows.FollowOptions{ImportOptions: o, Settle: f.settle}, func(n flows.Arrival) {
+	options := flows.FollowOptions{ImportOptions: o, Settle: f.settle, Keep: time.Duration(f.keepDays) * 24 * time.Hour}
+	return desk.Follow(ctx, a.cli(), f.dir, options, func(n flows.Arrival) {
 		if a.set.JSON {
 			_ = flows.WriteJSON(a.out, n, "") // nobody reads it any more: the feed goes on
 			return

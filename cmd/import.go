@@ -25,7 +25,7 @@ func (a *app) importing() *cobra.Command {
 			"Erased and withdrawn addresses are refused, and listed in the report by line number.\n\n" +
 			"With --activity, count what contacts did with their mail: the columns are email or subscriber_id, kind (open, click or update) and at, and if you have them city, country and list. " +
 			"Nobody is made a contact by it, and a file is counted once.\n\n" +
-			"With --follow DIR, take the files that arrive there as they come, each once, until told to stop; what is taken moves into DIR/done, and what can't be read into DIR/refused.",
+			"With --follow DIR, take the files that arrive there as they come, each once, until told to stop; what is taken moves into DIR/done, what can't be read into DIR/refused, and both are removed from there after 30 days.",
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			if (len(args) == 1) == (feed.dir != "") {
@@ -58,6 +58,7 @@ func (a *app) importing() *cobra.Command {
 		},
 	}
 	c.Flags().StringVar(&feed.dir, "follow", "", "take the files that arrive in this directory, until told to stop")
+	c.Flags().IntVar(&feed.keepDays, "keep-days", 30, "with --follow: how many days a file stays in DIR/done or DIR/refused")
 	c.Flags().DurationVar(&feed.settle, "settle", 2*time.Second, "with --follow: how long a file must stay as it is before it is taken")
 	c.Flags().StringVar(&o.List, "list", "", "the list that the contacts stand on; made when there is none of that name")
 	c.Flags().BoolVar(&o.Confirmed, "confirmed", false, "they confirmed elsewhere")

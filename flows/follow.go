@@ -35,6 +35,8 @@ type FollowOptions struct {
 	ImportOptions
 	// Settle is how long a file must stay as it is before it is taken.
 	Settle time.Duration
+	// Keep is how long a file stays that was taken or refused.
+	Keep time.Duration
 }
 
 // The outcomes of an Arrival.
@@ -42,7 +44,9 @@ const (
 	FeedTaken   = "taken"
 	FeedBefore  = "taken before" // its content was, under this name or another
 	FeedRefused = "refused"
-	FeedWaits   = "waits" // for the store, and is tried again
+	FeedWaits   = "waits"   // for the store, and is tried again
+	FeedRemoved = "removed" // having been kept long enough
+	FeedStays   = "stays"   // although it was kept long enough
 )
 
 // Arrival is what became of a file.
@@ -58,8 +62,9 @@ type Arrival struct {
 // transaction that ends the import, so that a feed that was killed anywhere
 // goes on where it stood. A file is taken when nobody has changed it for a
 // while and nobody has it open for writing; then it is moved into done, or into
-// refused with the reason beside it when it can't be read. Hidden files and
-// those whose names tell of an upload under way are left alone.
+// refused with the reason beside it when it can't be read, and removed from
+// there when it was kept long enough. Hidden files and those whose names tell
+// of an upload under way are left alone.
 func (s *Service) Follow(ctx context.Context, a Actor, dir string, o FollowOptions, tell func(Arrival)) (err error) {
 	defer func() { err = s.trace(ctx, a, doImport, 0, err) }()
 	if err := s.allow(ctx, a, doImport); err != nil {
@@ -77,6 +82,9 @@ func (s *Service) Follow(ctx context.Context, a Actor, dir string, o FollowOptio
 		unsettled, err := f.look(ctx)
 		if ctx.Err() != nil {
 			return nil
+		}
+		if err == nil {
+			err = f.sweep()
 		}
 		if err != nil {
 			return err
@@ -139,6 +147,8 @@ type feed struct {
 	o    FollowOptions
 	tell func(Arrival)
 	seen map[string]sight // by name
+
+	swept time.Time // when it was last looked for files to remove
 }
 
 // sight is how a file looked, and since when.
@@ -287,6 +297,9 @@ func (f *feed) away(name, to string, a Arrival) {
 		target = filepath.Join(f.dir, to, fmt.Sprintf("%s-%d%s", strings.TrimSuffix(name, ext), n, ext))
 	}
 	err := os.Rename(filepath.Join(f.dir, name), target)
+	if err == nil {
+		countFromNow(target)
+	}
 	if err == nil && to == feedRefused {
 		// Whole or not at all, as somebody may be waiting for it.
 		_, err = writeFile(target+whySuffix, func(w io.Writer) error {

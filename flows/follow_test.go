@@ -24,14 +24,17 @@ type following struct {
 	ended    chan error
 }
 
-const settleSoon = 30 * time.Millisecond
+const (
+	settleSoon = 30 * time.Millisecond
+	keptLong   = 30 * 24 * time.Hour
+)
 
 func follow(d *desk, dir string) *following {
 	d.t.Helper()
 	ctx, stop := context.WithCancel(d.t.Context())
 	f := &following{desk: d, dir: dir, arrivals: make(chan Arrival, 100), stop: stop, ended: make(chan error, 1)}
 	go func() {
-		f.ended <- d.Follow(ctx, anna, dir, FollowOptions{ImportOptions: ImportOptions{List: "News", Confirmed: true}, Settle: settleSoon}, func(a Arrival) { f.arrivals <- a })
+		f.ended <- d.Follow(ctx, anna, dir, FollowOptions{ImportOptions: ImportOptions{List: "News", Confirmed: true}, Settle: settleSoon, Keep: keptLong}, func(a Arrival) { f.arrivals <- a })
 	}()
 	return f
 }
@@ -124,6 +127,47 @@ func TestFollow(t *testing.T) {
 		t.Errorf("refused because %q", why)
 	}
 	d.check()
+}
+
+// TestFollowKeepsFilesForATime: what was taken or refused goes when it was kept
+// long enough, counted from then, whenever it was written; nothing else does.
+func TestFollowKeepsFilesForATime(t *testing.T) {
+	d, dir := newDesk(t), t.TempDir()
+	long := time.Now().Add(-keptLong - time.Minute)
+	write := func(name string, at time.Time) {
+		path := filepath.Join(dir, name)
+		d.must(os.MkdirAll(filepath.Dir(path), 0o700))
+		d.must(os.WriteFile(path, []byte("email\n"+filepath.Base(name)+"@example.dk\n"), 0o600))
+		d.must(os.Chtimes(path, at, at))
+	}
+	for _, name := range []string{"done/a.csv", "done/kept/a.csv", "done/.hidden", "refused/b.pdf", "refused/b.pdf.why.txt"} {
+		write(name, long)
+	}
+	for _, name := range []string{"done/new.csv", "refused/new.pdf"} {
+		write(name, long.Add(time.Hour))
+	}
+	d.must(os.Symlink(filepath.Join(dir, "done", "new.csv"), filepath.Join(dir, "done", "link")))
+	write("arrives.csv", long)
+	f := follow(d, dir)
+	got := map[string]string{}
+	for range 5 {
+		a := f.arrival()
+		got[a.File] = a.Outcome
+	}
+	f.end()
+	want := map[string]string{"arrives.csv": FeedTaken, "done/a.csv": FeedRemoved, "done/.hidden": FeedRemoved, "refused/b.pdf": FeedRemoved, "refused/b.pdf.why.txt": FeedRemoved}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	f = follow(d, dir) // what has just been taken stays
+	f.put("last.csv", "email\nlast@example.dk\n")
+	if got := f.next(); got != "last.csv taken +1 =0" {
+		t.Error(got)
+	}
+	f.end()
+	if diff := cmp.Diff([][]string{{"arrives.csv", "last.csv", "link", "new.csv"}, {"a.csv"}, {"new.pdf"}}, [][]string{f.files("done"), f.files("done/kept"), f.files("refused")}); diff != "" {
+		t.Error(diff)
+	}
 }
 
 // TestFollowLeavesUnfinishedFilesAlone: those that are being written, and those
