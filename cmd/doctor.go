@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
+	"net/url"
 	"strings"
 	"syscall"
 
@@ -97,6 +99,12 @@ func examinePorts(ctx context.Context, a *app, _ *flows.Service) ([]store.Findin
 		web.Severity, web.Mend = store.Note, "set public-url to an https:// address that contacts reach: it stands in every letter"
 	}
 	out := []store.Finding{web}
+	if hidesClients(a.set.Web, a.common.publicURL) && len(a.set.Proxies) == 0 {
+		out = append(out, store.Finding{
+			What: "trusted-proxies", Severity: store.Note, Words: "contacts reach " + a.common.publicURL + " through another program, and its address stands in their evidence instead of theirs",
+			Mend: "let it set X-Forwarded-For, and set trusted-proxies to its address",
+		})
+	}
 	for _, p := range []struct{ name, addr, use string }{
 		{"bounce", a.set.Bounce, "for mail that comes back"}, {"ssh", a.set.SSH, "for the team's console"},
 	} {
@@ -110,6 +118,19 @@ func examinePorts(ctx context.Context, a *app, _ *flows.Service) ([]store.Findin
 		out = append(out, f)
 	}
 	return out, nil
+}
+
+// hidesClients tells whether contacts can only come through another program on
+// this machine.
+func hidesClients(web, publicURL string) bool {
+	here, _, err := net.SplitHostPort(web)
+	u, wrong := url.Parse(publicURL)
+	return err == nil && wrong == nil && loopback(here) && !loopback(u.Hostname())
+}
+
+func loopback(host string) bool {
+	addr, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && addr.IsLoopback()
 }
 
 // examinePort tries a port; name is its setting.
