@@ -25,13 +25,16 @@ type examination func(context.Context, *app, *flows.Service) ([]store.Finding, e
 var examinations = []examination{examineStore, examinePorts, examineMail}
 
 func (a *app) doctor() *cobra.Command {
-	var deeply bool
+	var deeply, mend bool
 	c := &cobra.Command{
 		Use:   "doctor",
 		Short: "Check the store and what it stands on, and say what to mend",
-		Long:  "Check the store and what it stands on, and say what to mend: database and settings, keys, journal, clock, disk, ports. With --deep everything in the store is read and checked as well; others can go on with their work. The exit code is 1 when something is bad.",
+		Long:  "Check the store and what it stands on, and say what to mend: database and settings, keys, journal, clock, disk, ports. With --deep everything in the store is read and checked as well; others can go on with their work. --mend then makes anew what only repeats what the cards say: counters, and what lists are sorted by. The exit code is 1 when something is bad.",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if mend && !deeply {
+				return usageError{errors.New("--mend goes with --deep, which finds what to mend")}
+			}
 			ctx := cmd.Context()
 			desk, err := a.open(ctx)
 			if err != nil {
@@ -47,7 +50,11 @@ func (a *app) doctor() *cobra.Command {
 			}
 			if deeply {
 				bar := newBar(a.errOut)
-				found, err := desk.ExamineDeeply(ctx, a.cli(), bar.count)
+				look := desk.ExamineDeeply
+				if mend {
+					look = desk.MendDeeply
+				}
+				found, err := look(ctx, a.cli(), bar.count)
 				bar.clear()
 				if err != nil {
 					return err
@@ -58,6 +65,7 @@ func (a *app) doctor() *cobra.Command {
 		},
 	}
 	c.Flags().BoolVar(&deeply, "deep", false, "read and check everything in the store")
+	c.Flags().BoolVar(&mend, "mend", false, "with --deep: make anew what only repeats what the cards say")
 	return c
 }
 

@@ -159,6 +159,9 @@ var reached = map[string]reach{
 	"ExamineDeeply": {owners, func(ctx context.Context, s *Service, a Actor) error {
 		return err2(s.ExamineDeeply(ctx, a, nil))
 	}},
+	"MendDeeply": {owners, func(ctx context.Context, s *Service, a Actor) error {
+		return err2(s.MendDeeply(ctx, a, nil))
+	}},
 	"Keys":       {owners, func(ctx context.Context, s *Service, a Actor) error { return err2(s.Keys(ctx, a)) }},
 	"RotateKeys": {owners, func(ctx context.Context, s *Service, a Actor) error { return err2(s.RotateKeys(ctx, a, nil)) }},
 	"DestroyKey": {owners, func(ctx context.Context, s *Service, a Actor) error { return err2(s.DestroyKey(ctx, a, "none")) }},

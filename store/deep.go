@@ -19,6 +19,7 @@ type deep struct {
 	faults  map[string][]string
 	more    map[string]int
 	counts  map[string]int64 // what the counters should say
+	drift   map[string]int64 // what they say too little
 	cards   int64
 	values  int64 // sealed ones that open
 	highest int64
@@ -37,6 +38,14 @@ func (d *deep) fault(what, format string, a ...any) {
 // live card an address, memberships, evidence, that sealed values open in
 // their places, counters to the last number, and ids. Others go on meanwhile.
 func (s *Store) ExamineDeeply(ctx context.Context, progress func(done, total int64)) ([]Finding, error) {
+	d, err := s.lookDeeply(ctx, progress)
+	if err != nil {
+		return nil, err
+	}
+	return d.findings(), nil
+}
+
+func (s *Store) lookDeeply(ctx context.Context, progress func(done, total int64)) (*deep, error) {
 	if err := s.CatchUp(ctx, nil); err != nil {
 		return nil, err
 	}
@@ -45,16 +54,12 @@ func (s *Store) ExamineDeeply(ctx context.Context, progress func(done, total int
 	if err != nil {
 		return nil, err
 	}
-	d := &deep{faults: map[string][]string{}, more: map[string]int{}, counts: map[string]int64{}}
-	err = s.engine.snapshot(ctx, func(q queries) error {
+	d := &deep{faults: map[string][]string{}, more: map[string]int{}, counts: map[string]int64{}, drift: map[string]int64{}}
+	return d, s.engine.snapshot(ctx, func(q queries) error {
 		q.keys = s.raw.keys
 		d.queries = q
 		return d.all(ctx, erased, progress)
 	})
-	if err != nil {
-		return nil, err
-	}
-	return d.findings(), nil
 }
 
 func (d *deep) all(ctx context.Context, erased map[int64][]byte, progress func(done, total int64)) error {
@@ -248,7 +253,11 @@ func (d *deep) findings() []Finding {
 		if n := d.more[what]; n > 0 {
 			words += fmt.Sprintf("; and %d more", n)
 		}
-		out = append(out, found(what, Bad, "restore a backup, and report this", "%s", words))
+		mend := "restore a backup, and report this"
+		if mendable(what) {
+			mend = "run kartotek doctor --deep --mend, which makes it anew from the cards, and report this"
+		}
+		out = append(out, found(what, Bad, mend, "%s", words))
 	}
 	if len(out) == 0 {
 		out = append(out, found("contents", Good, "", "%d cards and tombstones and all that belongs to them are whole, %d sealed values open, and the counters are exact", d.cards, d.values))

@@ -22,23 +22,25 @@ func (d *deep) addresses(ctx context.Context) error {
 	}, `SELECT MIN(subscriber_id), COUNT(*) FROM contacts WHERE permission <> ? GROUP BY address_key HAVING COUNT(*) > 1`, Deleted)
 }
 
-// orphans looks for rows whose card, list or letter is gone.
+// orphans looks for rows whose card, list or letter is gone, and for copies that
+// say something else than their cards.
 func (d *deep) orphans(ctx context.Context) error {
-	for what, query := range map[string]string{
-		"memberships of no card": `SELECT COUNT(*) FROM memberships m LEFT JOIN contacts c ON c.subscriber_id = m.subscriber_id WHERE c.subscriber_id IS NULL`,
-		"memberships of no list": `SELECT COUNT(*) FROM memberships m LEFT JOIN lists l ON l.list_id = m.list_id WHERE l.list_id IS NULL`,
-		"memberships that say something else than their cards": `SELECT COUNT(*) FROM memberships m JOIN contacts c ON c.subscriber_id = m.subscriber_id
- WHERE c.last_seen_at <> m.last_seen_at OR c.rating <> m.rating OR COALESCE(c.source, '') <> COALESCE(m.source, '') OR m.found_as <> CASE WHEN c.permission = m.status THEN c.permission ELSE 0 END`,
-		"weeks of activity of no live card":   `SELECT COUNT(*) FROM activity a LEFT JOIN contacts c ON c.subscriber_id = a.subscriber_id WHERE c.subscriber_id IS NULL OR c.permission = 4`,
-		"letters on their way without a body": `SELECT COUNT(*) FROM outbox o LEFT JOIN bodies b ON b.letter_id = o.letter_id WHERE o.done_at = 0 AND b.letter_id IS NULL`,
-		"bodies of no letter":                 `SELECT COUNT(*) FROM bodies b LEFT JOIN outbox o ON o.letter_id = b.letter_id WHERE o.letter_id IS NULL`,
-	} {
+	type look struct{ kind, words, query string }
+	looks := []look{
+		{faultCopies, "memberships that say something else than their cards", `SELECT COUNT(*) FROM memberships m JOIN contacts c ON c.subscriber_id = m.subscriber_id WHERE ` + wrongCopies},
+		{"rows", "memberships of no list", `SELECT COUNT(*) FROM memberships m LEFT JOIN lists l ON l.list_id = m.list_id WHERE l.list_id IS NULL`},
+		{"rows", "letters on their way without a body", `SELECT COUNT(*) FROM outbox o LEFT JOIN bodies b ON b.letter_id = o.letter_id WHERE o.done_at = 0 AND b.letter_id IS NULL`},
+	}
+	for _, o := range orphanKinds {
+		looks = append(looks, look{faultOrphans, o.words, `SELECT COUNT(*) FROM ` + o.table + ` WHERE ` + o.gone})
+	}
+	for _, l := range looks {
 		var n int64
-		if err := d.get(ctx, []any{&n}, query); err != nil {
+		if err := d.get(ctx, []any{&n}, l.query); err != nil {
 			return err
 		}
 		if n > 0 {
-			d.fault("orphans", "%d %s", n, what)
+			d.fault(l.kind, "%d %s", n, l.words)
 		}
 	}
 	return nil
@@ -109,7 +111,8 @@ func (d *deep) counters(ctx context.Context) error {
 			continue // it only grows
 		}
 		if kept[name] != d.counts[name] {
-			d.fault("counters", "%s says %d, and there are %d", name, kept[name], d.counts[name])
+			d.fault(faultCounters, "%s says %d, and there are %d", name, kept[name], d.counts[name])
+			d.drift[name] = d.counts[name] - kept[name]
 		}
 	}
 	return nil
