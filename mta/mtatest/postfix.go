@@ -20,6 +20,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"kartotek/ports"
 )
 
 // ErrMissing tells why Postfix can't run here.
@@ -27,8 +29,9 @@ var ErrMissing = errors.New("no Postfix can run here")
 
 const (
 	daemons = "/usr/lib/postfix/sbin"
-	// startTime is how long Postfix may take to listen or to end.
-	startTime = 30 * time.Second
+	// startTime is how long Postfix may take to listen or to end: minutes where
+	// many share a processor.
+	startTime = 5 * time.Minute
 	nobody    = 65534
 )
 
@@ -36,7 +39,8 @@ const (
 type Postfix struct {
 	Addr string // host:port of its SMTP port
 
-	dir string
+	dir  string
+	free func() // lets its port go
 }
 
 // Options say how Postfix is set up.
@@ -82,12 +86,12 @@ func Start(ctx context.Context, o Options) (*Postfix, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Postfix{dir: dir}
+	p := &Postfix{dir: dir, free: func() {}}
 	if err := p.setUp(ctx, o); err != nil {
-		return nil, errors.Join(err, os.RemoveAll(dir))
+		return nil, errors.Join(err, p.remove())
 	}
 	if out, err := p.command(ctx, "postfix", "start").CombinedOutput(); err != nil {
-		return nil, errors.Join(fmt.Errorf("starting Postfix: %w: %s%s", err, out, p.Log()), os.RemoveAll(dir))
+		return nil, errors.Join(fmt.Errorf("starting Postfix: %w: %s%s", err, out, p.Log()), p.remove())
 	}
 	if err := p.await(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("starting Postfix: %w: %s", err, p.Log()), p.Stop())
@@ -112,14 +116,11 @@ func (p *Postfix) setUp(ctx context.Context, o Options) error {
 		o.Host = "127.0.0.1"
 	}
 	if o.Port == "" {
-		l, err := net.Listen("tcp", net.JoinHostPort(o.Host, "0"))
+		port, free, err := ports.Hold(o.Host)
 		if err != nil {
 			return err
 		}
-		_, o.Port, _ = net.SplitHostPort(l.Addr().String())
-		if err := l.Close(); err != nil {
-			return err
-		}
+		o.Port, p.free = port, free
 	}
 	p.Addr = net.JoinHostPort(o.Host, o.Port)
 	if err := os.Chmod(p.dir, 0o755); err != nil {
@@ -205,7 +206,7 @@ func (p *Postfix) greets(ctx context.Context) bool {
 	}
 	defer conn.Close()
 	word := make([]byte, 3)
-	if conn.SetDeadline(time.Now().Add(5*time.Second)) != nil {
+	if end, _ := ctx.Deadline(); conn.SetDeadline(end) != nil {
 		return false
 	}
 	_, err = io.ReadFull(conn, word)
@@ -220,7 +221,13 @@ func (p *Postfix) Stop() error {
 	if err != nil {
 		err = fmt.Errorf("stopping Postfix: %w: %s", err, out)
 	}
-	return errors.Join(err, os.RemoveAll(p.dir))
+	return errors.Join(err, p.remove())
+}
+
+// remove removes what an ended Postfix leaves behind.
+func (p *Postfix) remove() error {
+	p.free()
+	return os.RemoveAll(p.dir)
 }
 
 // Release lets a Postfix go on that was started with defer_transports set, and kept all letters for that.

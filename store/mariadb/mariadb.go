@@ -5,11 +5,10 @@ package mariadb
 
 import (
 	"bytes"
+	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"os/exec"
 	"os/user"
@@ -21,6 +20,9 @@ import (
 	"time"
 
 	"github.com/go-sql-driver/mysql"
+	"golang.org/x/sys/unix"
+
+	"kartotek/ports"
 )
 
 // Options say what a server is for. The zero value is one for tests: it waits
@@ -39,8 +41,10 @@ type Server struct {
 	data   string
 	tmp    string // its own: a server that starts clears the one it shares
 	port   string
+	free   func() // lets the port go
 	dir    string
 	cmd    *exec.Cmd
+	ended  chan struct{} // closed when cmd has
 	reaper io.Closer
 }
 
@@ -63,40 +67,44 @@ func program(name string) (string, error) {
 
 // Start starts a server. It ends with the process, however that ends.
 func Start(o Options) (*Server, error) {
-	under := ""
-	if info, err := os.Stat("/dev/shm"); err == nil && info.IsDir() {
-		under = "/dev/shm"
-	}
-	dir, err := os.MkdirTemp(under, "kartotek-mariadb-")
+	port, free, err := ports.Hold("127.0.0.1")
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{o: o, dir: dir, data: filepath.Join(dir, "data"), CA: filepath.Join(dir, "ca.pem")}
+	dir, err := os.MkdirTemp(inMemory(), "kartotek-mariadb-")
+	if err != nil {
+		free()
+		return nil, err
+	}
+	s := &Server{Address: "root@127.0.0.1:" + port, o: o, port: port, free: free, dir: dir, data: filepath.Join(dir, "data"), CA: filepath.Join(dir, "ca.pem")}
 	s.tmp = filepath.Join(dir, "tmp")
 	if o.Data != "" {
 		s.data, s.tmp = o.Data, o.Data+".tmp"
 	}
-	if err := os.MkdirAll(s.tmp, 0o700); err != nil {
-		return nil, errors.Join(err, os.RemoveAll(dir))
-	}
-	if err := s.install(); err != nil {
-		return nil, errors.Join(err, os.RemoveAll(dir))
-	}
-	if err := errors.Join(s.watch(), s.Up()); err != nil {
-		s.Stop()
-		return nil, err
+	for _, step := range []func() error{func() error { return os.MkdirAll(s.tmp, 0o700) }, s.install, s.watch, s.Up} {
+		if err := step(); err != nil {
+			s.Stop()
+			return nil, err
+		}
 	}
 	return s, nil
 }
 
-func (s *Server) install() error {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return err
+// roomy is how much memory a directory of files in it must have left, in
+// bytes: in a container it may be too small for a server.
+const roomy = 2 << 30
+
+// inMemory is a directory of files in memory; "" where there is none of use.
+func inMemory() string {
+	const dir = "/dev/shm"
+	var disk unix.Statfs_t
+	if unix.Statfs(dir, &disk) != nil || disk.Bavail*uint64(disk.Bsize) < roomy {
+		return ""
 	}
-	_, s.port, _ = net.SplitHostPort(l.Addr().String())
-	l.Close()
-	s.Address = "root@127.0.0.1:" + s.port
+	return dir
+}
+
+func (s *Server) install() error {
 	if err := certificates(s.dir); err != nil {
 		return err
 	}
@@ -122,6 +130,10 @@ func asRoot() []string {
 	return nil
 }
 
+// startTime is how long a server may take until it answers: minutes where many
+// share a processor.
+const startTime = 5 * time.Minute
+
 // Up starts the server's process and waits until it answers. What was kept
 // before a Kill is there again.
 func (s *Server) Up() error {
@@ -140,10 +152,16 @@ func (s *Server) Up() error {
 	if err := s.cmd.Start(); err != nil {
 		return err
 	}
+	ended := make(chan struct{})
+	s.ended = ended
+	go func(cmd *exec.Cmd) {
+		_ = cmd.Wait() // what it says lies in its log
+		close(ended)
+	}(s.cmd)
 	if err := os.WriteFile(filepath.Join(s.dir, "running"), []byte(strconv.Itoa(s.cmd.Process.Pid)), 0o600); err != nil {
 		return err
 	}
-	return s.answers(60 * time.Second)
+	return s.answers(startTime)
 }
 
 // answers waits for the server, for so long at most.
@@ -153,14 +171,20 @@ func (s *Server) answers(most time.Duration) error {
 		return err
 	}
 	defer db.Close()
-	for end := time.Now().Add(most); ; time.Sleep(20 * time.Millisecond) {
-		if err = db.Ping(); err == nil {
+	ctx, cancel := context.WithTimeout(context.Background(), most)
+	defer cancel()
+	for {
+		if err = db.PingContext(ctx); err == nil {
 			return nil
 		}
-		if time.Now().After(end) || s.cmd.Process.Signal(syscall.Signal(0)) != nil {
-			log, _ := os.ReadFile(filepath.Join(s.dir, "log"))
-			return fmt.Errorf("the server does not answer: %w: %s", err, log)
+		select {
+		case <-time.After(20 * time.Millisecond):
+			continue
+		case <-s.ended:
+		case <-ctx.Done():
 		}
+		log, _ := os.ReadFile(filepath.Join(s.dir, "log"))
+		return fmt.Errorf("the server does not answer: %w: %s", err, log)
 	}
 }
 
@@ -186,7 +210,7 @@ func (s *Server) Kill() { s.end(syscall.SIGKILL) }
 // end ends the process; where it has ended already, there is nothing to do.
 func (s *Server) end(how syscall.Signal) {
 	_ = s.cmd.Process.Signal(how)
-	_ = s.cmd.Wait()
+	<-s.ended
 }
 
 // clockTick is the unit of the times that Linux tells of a process.
@@ -210,7 +234,7 @@ func (s *Server) CPU() (time.Duration, error) {
 // Stop ends the server for good; what it is to keep, it keeps.
 func (s *Server) Stop() {
 	switch {
-	case s.cmd == nil || s.cmd.Process == nil:
+	case s.ended == nil: // it never began
 	case s.o.Data != "":
 		s.end(syscall.SIGTERM)
 	default:
@@ -221,6 +245,7 @@ func (s *Server) Stop() {
 		s.reaper.Close()
 	}
 	os.RemoveAll(s.dir)
+	s.free()
 }
 
 // DSN is the driver's address of a database on the server.
