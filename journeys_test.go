@@ -47,7 +47,7 @@ func sit(t *testing.T, cmd *exec.Cmd) *terminal {
 		if t.Failed() {
 			cmd.Process.Kill()
 		} else {
-			term.press("\x1b", "\x1b", "q")
+			term.press(esc, esc, "q")
 		}
 		if err := cmd.Wait(); err != nil && !t.Failed() {
 			t.Errorf("the console: %v", err)
@@ -82,7 +82,7 @@ func (term *terminal) screen() string {
 // sees waits until all of the texts are on the screen.
 func (term *terminal) sees(texts ...string) *terminal {
 	term.t.Helper()
-	limit := time.After(30 * time.Second)
+	limit := time.After(patience)
 	for _, text := range texts {
 		for !strings.Contains(term.screen(), text) {
 			select {
@@ -95,16 +95,12 @@ func (term *terminal) sees(texts ...string) *terminal {
 	return term
 }
 
-// press presses keys, each when the one before was taken: a lone escape key is
-// told from the beginning of another by what follows it at once.
+// press presses keys.
 func (term *terminal) press(keys ...string) *terminal {
 	term.t.Helper()
 	for _, key := range keys {
 		if _, err := io.WriteString(term.tty, key); err != nil {
 			term.t.Fatal(err)
-		}
-		if key == esc {
-			time.Sleep(100 * time.Millisecond) // the console's own patience with an escape sequence
 		}
 	}
 	return term
@@ -112,7 +108,7 @@ func (term *terminal) press(keys ...string) *terminal {
 
 const (
 	enter = "\r"
-	esc   = "\x1b"
+	esc   = "\x1b[27u" // as terminals say it whose keys can all be told apart: a lone \x1b is known by the time after it
 	tab   = "\t"
 	right = "\x1b[C"
 	down  = "\x1b[B"
@@ -139,14 +135,9 @@ func staffed(t *testing.T) (m *machine, stop func()) {
 		}
 		m.run(0, "staff", "add", s[0], "--role", s[1], "--key", s[0]+".pub")
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	m.ssh = l.Addr().String()
-	l.Close()
+	m.ssh = m.hold()
 	m.site, stop = m.serve("--ssh", m.ssh)
-	for end := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
 		conn, err := net.Dial("tcp", m.ssh)
 		if err == nil {
 			conn.Close()
@@ -253,16 +244,8 @@ func marketerJourney(t *testing.T, m *machine, come way) {
 // console opens, and leaves every port to who has it.
 func TestConsoleBesideServe(t *testing.T) {
 	m := newMachine(t)
-	free := func() string {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.Close()
-		return l.Addr().String()
-	}
 	m.run(0, "lists", "add", "News") // makes the configuration's directory
-	m.write("config/kartotek/config.toml", fmt.Sprintf("ssh = %q\nbounce = %q\nbounce-domain = \"bounces.brev.example\"\nfrom = \"news@brev.example\"\n", free(), free()))
+	m.write("config/kartotek/config.toml", fmt.Sprintf("ssh = %q\nbounce = %q\nbounce-domain = \"bounces.brev.example\"\nfrom = \"news@brev.example\"\n", m.hold(), m.hold()))
 	site, stop := m.serve()
 	defer stop()
 	t.Run("console", func(t *testing.T) {

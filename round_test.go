@@ -21,7 +21,13 @@ import (
 
 	"github.com/chromedp/chromedp"
 	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"kartotek/ports"
 )
+
+// patience is how long is waited for what has to come: minutes, since what
+// takes no time here may take one of them where many share a processor.
+const patience = 5 * time.Minute
 
 var buildDir string
 
@@ -131,19 +137,14 @@ func (m *machine) serve(more ...string) (site string, stop func()) {
 // can be read when it has ended.
 func (m *machine) serving(more ...string) (site string, c *exec.Cmd, said *bytes.Buffer) {
 	m.t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		m.t.Fatal(err)
-	}
-	address := l.Addr().String()
-	l.Close()
+	address := m.hold()
 	said = &bytes.Buffer{}
 	c = m.command(append([]string{"serve", "--web", address}, more...)...)
 	c.Stderr = said
 	if err := c.Start(); err != nil {
 		m.t.Fatal(err)
 	}
-	for end := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
 		if conn, err := net.Dial("tcp", address); err == nil {
 			conn.Close()
 			break
@@ -153,6 +154,18 @@ func (m *machine) serving(more ...string) (site string, c *exec.Cmd, said *bytes
 		}
 	}
 	return "http://" + address, c, said
+}
+
+// hold is an address of this computer's own that nobody else listens on until
+// the test is over.
+func (m *machine) hold() string {
+	m.t.Helper()
+	port, release, err := ports.Hold("127.0.0.1")
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	m.t.Cleanup(release)
+	return net.JoinHostPort("127.0.0.1", port)
 }
 
 // card is what find --json tells.
@@ -250,8 +263,8 @@ func chromium(t *testing.T) context.Context {
 		t.Skip("chromium is not installed")
 	}
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU,
-		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true), chromedp.UserDataDir(t.TempDir()))
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // rather than hang
+		chromedp.WSURLReadTimeout(patience), chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true))
+	ctx, cancel := context.WithTimeout(t.Context(), 2*patience) // rather than hang
 	t.Cleanup(cancel)
 	ctx, cancel = chromedp.NewExecAllocator(ctx, options...)
 	t.Cleanup(cancel)

@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"testing"
 
+	"kartotek/ports"
 	"kartotek/store/storetest"
 )
 
@@ -68,10 +69,11 @@ func TestCommandsOnMySQL(t *testing.T) {
 	run(exitFailed, "no database", "browse")
 	url = strings.Replace(url, "/nothing", "/kartotek", 1)
 
-	port, err := freePort()
+	port, release, err := ports.Hold("127.0.0.1")
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer release()
 	serve := command("serve", "--web", "127.0.0.1:"+port)
 	said, err := serve.StderrPipe()
 	if err != nil {

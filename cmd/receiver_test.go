@@ -15,6 +15,8 @@ import (
 	"github.com/emersion/go-smtp"
 	"github.com/foxcpp/go-mockdns"
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"kartotek/ports"
 )
 
 // mailServer is a server elsewhere that keeps what it takes.
@@ -91,12 +93,12 @@ func received(ts *testscript.TestScript, neg bool, args []string) {
 	n, err := strconv.Atoi(args[0])
 	ts.Check(err)
 	r := serverOf(ts)
-	late := time.After(time.Minute)
+	late := time.After(patience)
 	for r.mail(n) == "" {
 		select {
 		case <-r.more:
 		case <-late:
-			ts.Fatalf("mail %d did not arrive within a minute", n)
+			ts.Fatalf("mail %d did not arrive", n)
 		}
 	}
 	ts.Check(os.WriteFile(ts.MkAbs("mail"+args[0]), []byte(r.mail(n)), 0o600))
@@ -133,15 +135,16 @@ print([m.verify(idx=i, dnsfunc=lambda n, timeout=5: zone[n.decode().rstrip(".")]
 // port NAME: keeps a free address of loopback in the environment.
 func port(ts *testscript.TestScript, neg bool, args []string) {
 	need(ts, neg, len(args) == 1, "port NAME")
-	p, err := freePort()
+	p, release, err := ports.Hold("127.0.0.1")
 	ts.Check(err)
+	ts.Defer(release)
 	ts.Setenv(args[0], "127.0.0.1:"+p)
 }
 
 // awaitport ADDR: waits until something listens there.
 func awaitPort(ts *testscript.TestScript, neg bool, args []string) {
 	need(ts, neg, len(args) == 1, "awaitport ADDR")
-	for end := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
 		conn, err := net.Dial("tcp", args[0])
 		if err == nil {
 			conn.Close()

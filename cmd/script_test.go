@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -28,6 +29,8 @@ import (
 	"golang.org/x/text/encoding"
 	"golang.org/x/text/encoding/charmap"
 	textunicode "golang.org/x/text/encoding/unicode"
+
+	"kartotek/ports"
 )
 
 func TestMain(m *testing.M) {
@@ -44,19 +47,20 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Setup: func(env *testscript.Env) error {
-			port, err := freePort()
-			if err != nil {
-				return err
+			for _, name := range []string{"WEB", "SSH"} {
+				port, release, err := ports.Hold("127.0.0.1")
+				if err != nil {
+					return err
+				}
+				env.Defer(release)
+				env.Setenv(name, "127.0.0.1:"+port)
 			}
-			sshPort, err := freePort()
-			env.Setenv("SSH", "127.0.0.1:"+sshPort)
 			env.Setenv("XDG_DATA_HOME", filepath.Join(env.WorkDir, "data"))
 			env.Setenv("XDG_CONFIG_HOME", filepath.Join(env.WorkDir, "config"))
 			env.Setenv("KARTOTEK_AS", "anna")
-			env.Setenv("WEB", "127.0.0.1:"+port)
 			env.Setenv("DB", filepath.Join(env.WorkDir, "data", "kartotek", "kartotek.db"))
 			env.Setenv("KEYS", filepath.Join(env.WorkDir, "config", "kartotek", "keys.json"))
-			return err
+			return nil
 		},
 		Condition: func(cond string) (bool, error) {
 			switch cond {
@@ -70,15 +74,19 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "json": jsonValue, "keys": jsonKeys, "let": let, "plain": plain, "encode": encode, "xlsx": workbook,
 			"state": state, "bytes": bytesOf, "get": get, "sshready": sshReady, "tinydisk": tinyDisk, "mode": mode, "spoil": spoil, "newer": newer, "tamper": tamper, "unescape": unescape, "say": say,
-			"receiver": receiver, "nameserver": nameserver, "received": received, "verified": verified, "port": port, "awaitport": awaitPort, "bounce": bounce, "await": await,
+			"receiver": receiver, "nameserver": nameserver, "received": received, "verified": verified, "port": port, "awaitport": awaitPort, "bounce": bounce, "await": await, "until": until, "back": back,
 		},
 	})
 }
 
+// patience is how long a script waits for what has to come: minutes, since a
+// start that takes no time here takes one of them where many share a processor.
+const patience = 5 * time.Minute
+
 // await PATTERN: waits until there is a file whose path matches.
 func await(ts *testscript.TestScript, neg bool, args []string) {
 	need(ts, neg, len(args) == 1, "await PATTERN")
-	for end := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
 		found, err := filepath.Glob(ts.MkAbs(args[0]))
 		ts.Check(err)
 		if len(found) > 0 {
@@ -90,14 +98,29 @@ func await(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-func freePort() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
+// until PATTERN COMMAND ARG...: runs a command again and again until it prints
+// what matches, for what another process does in its own time.
+func until(ts *testscript.TestScript, neg bool, args []string) {
+	need(ts, neg, len(args) > 1, "until PATTERN COMMAND ARG...")
+	pattern, err := regexp.Compile("(?m)" + args[0])
+	ts.Check(err)
+	for end := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
+		ts.Check(ts.Exec(args[1], args[2:]...))
+		if pattern.MatchString(ts.ReadFile("stdout")) {
+			return
+		}
+		if time.Now().After(end) {
+			ts.Fatalf("nothing matches %s", args[0])
+		}
 	}
-	defer l.Close()
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	return port, err
+}
+
+// back FROM TO: moves a file back from where another process may have put it.
+func back(ts *testscript.TestScript, neg bool, args []string) {
+	need(ts, neg, len(args) == 2, "back FROM TO")
+	if err := os.Rename(ts.MkAbs(args[0]), ts.MkAbs(args[1])); !errors.Is(err, fs.ErrNotExist) {
+		ts.Check(err)
+	}
 }
 
 // need stops a script whose command is used wrongly.
@@ -328,7 +351,7 @@ func compare(ts *testscript.TestScript, args []string, now string) {
 // get PATH FILE: keeps a page of the server that listens on $WEB, once it does.
 func get(ts *testscript.TestScript, neg bool, args []string) {
 	need(ts, neg, len(args) == 2, "get PATH FILE")
-	for end := time.Now().Add(20 * time.Second); ; {
+	for end := time.Now().Add(patience); ; {
 		res, err := http.Get("http://" + ts.Getenv("WEB") + args[0])
 		if errors.Is(err, syscall.ECONNREFUSED) && time.Now().Before(end) {
 			time.Sleep(5 * time.Millisecond)
@@ -352,7 +375,7 @@ func sshReady(ts *testscript.TestScript, neg bool, args []string) {
 	need(ts, neg, len(args) == 1, "sshready FILE")
 	_, port, err := net.SplitHostPort(ts.Getenv("SSH"))
 	ts.Check(err)
-	for end := time.Now().Add(20 * time.Second); ; {
+	for end := time.Now().Add(patience); ; {
 		c, err := net.Dial("tcp", ts.Getenv("SSH"))
 		if err == nil {
 			c.Close()

@@ -14,6 +14,10 @@ import (
 	"kartotek/store/storetest"
 )
 
+// patience is how long is waited for what has to come: minutes, since what
+// takes no time here may take one of them where many share a processor.
+const patience = 5 * time.Minute
+
 var (
 	anna  = Actor{Name: "anna", Role: Owner, From: "test", IP: "198.51.100.4"}
 	click = Client{IP: "192.0.2.7", UserAgent: "a browser"}

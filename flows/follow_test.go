@@ -73,7 +73,7 @@ func (f *following) arrival() Arrival {
 		return a
 	case err := <-f.ended:
 		f.t.Fatalf("the feed ended: %v", err)
-	case <-time.After(time.Minute):
+	case <-time.After(patience):
 		f.t.Fatal("nothing arrived")
 	}
 	return Arrival{}

@@ -204,7 +204,7 @@ func TestSenderKilledBeforePostfix(t *testing.T) {
 		return k.n - int(counts.Due)
 	}
 	k.arrive = func(d *desk) {
-		for end := time.Now().Add(4 * time.Minute); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+		for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
 			if left, err := p.Queue(t.Context()); err == nil && len(left) == 0 {
 				return
 			}
@@ -240,7 +240,7 @@ func (k *killing) run(t *testing.T) {
 		cmd.Stderr = os.Stderr
 		d.must(cmd.Start())
 		before := k.sent(d)
-		after := time.After(20 * time.Second)
+		after := time.After(patience)
 		for now := before; now < min(n, before+20); now = k.sent(d) { // it is at work
 			select {
 			case <-c.more:
@@ -280,7 +280,7 @@ func (k *killing) finish(t *testing.T, d *desk) {
 	wg.Go(func() {
 		mta.NewSender(d.Spool(), route, mta.WithLogger(slog.New(slog.DiscardHandler)), mta.WithLease(killLease), mta.WithPoll(50*time.Millisecond)).Run(ctx)
 	})
-	for end := time.Now().Add(4 * time.Minute); ; {
+	for end := time.Now().Add(patience); ; {
 		counts, err := d.Counts(t.Context(), anna)
 		d.must(err)
 		if counts.Due == 0 {
@@ -331,7 +331,7 @@ func TestTwoSendersOnOneStore(t *testing.T) {
 			mta.NewSender(other.Spool(), route, mta.WithLogger(slog.New(slog.DiscardHandler)), mta.WithPoll(20*time.Millisecond)).Run(ctx)
 		})
 	}
-	late := time.After(time.Minute)
+	late := time.After(patience)
 	for letters := 0; letters < n; letters, _ = c.count() {
 		select {
 		case <-c.more:

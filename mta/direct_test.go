@@ -11,34 +11,19 @@ import (
 	"github.com/emersion/go-smtp"
 	"github.com/foxcpp/go-mockdns"
 	"github.com/google/go-cmp/cmp"
+
+	"kartotek/ports"
 )
 
-// freePort returns a port that is free on all of the addresses; loopback has many.
+// freePort returns a port that stays free on all of the addresses, for who knows it; loopback has many.
 func freePort(t *testing.T, ips ...string) string {
 	t.Helper()
-	for range 20 {
-		l, err := net.Listen("tcp", net.JoinHostPort(ips[0], "0"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, port, _ := net.SplitHostPort(l.Addr().String())
-		free := []net.Listener{l}
-		for _, ip := range ips[1:] {
-			other, err := net.Listen("tcp", net.JoinHostPort(ip, port))
-			if err != nil {
-				break
-			}
-			free = append(free, other)
-		}
-		for _, l := range free {
-			_ = l.Close()
-		}
-		if len(free) == len(ips) {
-			return port
-		}
+	port, release, err := ports.Hold(ips...)
+	if err != nil {
+		t.Fatal(err)
 	}
-	t.Fatal("no port is free on all addresses")
-	return ""
+	t.Cleanup(release)
+	return port
 }
 
 // directWith makes the route to servers on loopback.
@@ -50,7 +35,6 @@ func directWith(t *testing.T, zones map[string]mockdns.Zone, port string, opts .
 	}
 	d.port = port
 	d.deaf = func(netip.Addr) bool { return false }
-	d.door.patience.dial = 5 * time.Second
 	t.Cleanup(func() { _ = d.Close() })
 	return d
 }

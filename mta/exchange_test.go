@@ -75,7 +75,8 @@ func TestReplyClasses(t *testing.T) {
 	}
 }
 
-// Servers that break the exchange. Each case says what the letter's verdict must be; none may hang or panic.
+// Servers that break the exchange, or keep us waiting. Each case says what the letter's verdict must be; none may hang or
+// panic.
 func TestBrokenServers(t *testing.T) {
 	tests := []struct {
 		name     string
@@ -83,17 +84,18 @@ func TestBrokenServers(t *testing.T) {
 		code     int
 		enhanced string
 		words    string
+		waits    bool
 	}{
-		{"silent", func(c *scriptConn) { c.hang() }, 0, "4.4.2", "too long"},
-		{"hangs up", func(*scriptConn) {}, 0, "4.4.2", "closed"},
-		{"greets with 554", func(c *scriptConn) { c.say("554 not now") }, 554, "4.0.0", "not now"},
-		{"speaks another protocol", func(c *scriptConn) { c.say("SSH-2.0-x") }, 0, "4.4.2", "no SMTP reply"},
-		{"a megabyte of banner", func(c *scriptConn) { c.say("220 " + strings.Repeat("x", 1<<20)) }, 0, "4.4.2", "more than"},
+		{"silent", func(c *scriptConn) { c.hang() }, 0, "4.4.2", "too long", true},
+		{"hangs up", func(*scriptConn) {}, 0, "4.4.2", "closed", false},
+		{"greets with 554", func(c *scriptConn) { c.say("554 not now") }, 554, "4.0.0", "not now", false},
+		{"speaks another protocol", func(c *scriptConn) { c.say("SSH-2.0-x") }, 0, "4.4.2", "no SMTP reply", false},
+		{"a megabyte of banner", func(c *scriptConn) { c.say("220 " + strings.Repeat("x", 1<<20)) }, 0, "4.4.2", "more than", false},
 		{"endless banner", func(c *scriptConn) {
 			for range 10000 {
 				c.say("220-" + strings.Repeat("x", 500))
 			}
-		}, 0, "4.4.2", "more than"},
+		}, 0, "4.4.2", "more than", false},
 		{"trickles", func(c *scriptConn) {
 			for { // a byte now and then is no sign of life: the whole reply has its time
 				if _, err := c.Write([]byte("2")); err != nil {
@@ -101,52 +103,62 @@ func TestBrokenServers(t *testing.T) {
 				}
 				time.Sleep(5 * time.Millisecond)
 			}
-		}, 0, "4.4.2", "too long"},
-		{"an answer of bytes alone", func(c *scriptConn) { c.say("220 \x00\xff\xfe"); c.until("EHLO"); c.say("\x00\x01\x02") }, 0, "4.4.2", "no SMTP reply"},
+		}, 0, "4.4.2", "too long", true},
+		{"an answer of bytes alone", func(c *scriptConn) { c.say("220 \x00\xff\xfe"); c.until("EHLO"); c.say("\x00\x01\x02") }, 0, "4.4.2", "no SMTP reply", false},
 		{"endless capabilities", func(c *scriptConn) {
 			c.say("220 hi")
 			c.until("EHLO")
 			for range 10000 {
 				c.say("250-X" + strings.Repeat("y", 200))
 			}
-		}, 0, "4.4.2", "more than"},
-		{"codes that differ", func(c *scriptConn) { c.say("220-a", "250 b") }, 0, "4.4.2", "no SMTP reply"},
-		{"stalls in the envelope", func(c *scriptConn) { c.welcome(); c.until("MAIL"); c.hang() }, 0, "4.4.2", "naming the sender"},
-		{"takes MAIL with 354", func(c *scriptConn) { c.welcome(); c.until("MAIL"); c.say("354 go"); c.hang() }, 0, "4.4.2", "no SMTP reply"},
-		{"drops after DATA", func(c *scriptConn) { c.welcome(); c.accept() }, 0, "4.4.2", ""},
-		{"drops after the dot", func(c *scriptConn) { c.welcome(); c.accept(); c.until(".\r") }, 0, "4.4.2", "may have arrived"},
-		{"stalls after the dot", func(c *scriptConn) { c.welcome(); c.accept(); c.hang() }, 0, "4.4.2", "may have arrived"},
+		}, 0, "4.4.2", "more than", false},
+		{"codes that differ", func(c *scriptConn) { c.say("220-a", "250 b") }, 0, "4.4.2", "no SMTP reply", false},
+		{"stalls in the envelope", func(c *scriptConn) { c.welcome(); c.until("MAIL"); c.hang() }, 0, "4.4.2", "naming the sender", true},
+		{"takes MAIL with 354", func(c *scriptConn) { c.welcome(); c.until("MAIL"); c.say("354 go"); c.hang() }, 0, "4.4.2", "no SMTP reply", false},
+		{"drops after DATA", func(c *scriptConn) { c.welcome(); c.accept() }, 0, "4.4.2", "", false},
+		{"drops after the dot", func(c *scriptConn) { c.welcome(); c.accept(); c.until(".\r") }, 0, "4.4.2", "may have arrived", false},
+		{"stalls after the dot", func(c *scriptConn) { c.welcome(); c.accept(); c.hang() }, 0, "4.4.2", "may have arrived", true},
 		{"pipelined, drops after the dot", func(c *scriptConn) {
 			c.welcome("PIPELINING")
 			c.accept()
 			c.until(".\r")
-		}, 0, "4.4.2", "may have arrived"},
+		}, 0, "4.4.2", "may have arrived", false},
 		{"pipelined, 421 and gone", func(c *scriptConn) {
 			c.welcome("PIPELINING")
 			c.until("MAIL")
 			c.say("421 4.3.2 bye")
-		}, 421, "4.3.2", "bye"},
+		}, 421, "4.3.2", "bye", false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			r := relayTo(t, scripted(t, tt.serve))
-			hurry(r)
-			checkVerdict(t, deliver(t, r, testLetter()), Deferred, tt.code, tt.enhanced, tt.words)
+			addr := scripted(t, tt.serve)
+			if !tt.waits {
+				checkVerdict(t, deliver(t, relayTo(t, addr), testLetter()), Deferred, tt.code, tt.enhanced, tt.words)
+				return
+			}
+			patiently(t, func(wait time.Duration) string {
+				r := relayTo(t, addr)
+				hurry(r, wait)
+				return unlike(deliver(t, r, testLetter()), Deferred, tt.code, tt.enhanced, tt.words)
+			})
 		})
 	}
 }
 
 // A server that takes the message and then stops reading: each block of the body has its own time.
 func TestBodyStalls(t *testing.T) {
-	r := relayTo(t, scripted(t, func(c *scriptConn) {
+	addr := scripted(t, func(c *scriptConn) {
 		c.welcome()
 		c.accept()
 		c.stall(t)
-	}))
-	hurry(r)
+	})
 	l := testLetter()
 	l.Data = append(l.Data, bytes.Repeat([]byte("more than any buffer on the way holds\r\n"), 1<<19)...)
-	checkVerdict(t, deliver(t, r, l), Deferred, 0, "4.4.2", "while sending the message: the server took too long")
+	patiently(t, func(wait time.Duration) string {
+		r := relayTo(t, addr)
+		hurry(r, wait)
+		return unlike(deliver(t, r, l), Deferred, 0, "4.4.2", "while sending the message: the server took too long")
+	})
 }
 
 // The end of the context breaks off whatever is being waited for, and the letter may be sent again at once.

@@ -2,6 +2,7 @@ package mta
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -152,34 +153,36 @@ func TestMisbehavingAtTheDot(t *testing.T) {
 		}, ok, ok},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			queued := make(chan struct{})
-			var conns, messages atomic.Int32
-			r := oneByOne(t, scripted(t, func(c *scriptConn) {
-				c.messages = &messages
-				c.welcome("PIPELINING")
-				if conns.Add(1) > 1 {
-					c.serve()
-					return
+			patiently(t, func(wait time.Duration) string {
+				queued := make(chan struct{})
+				var conns, messages atomic.Int32
+				r := oneByOne(t, scripted(t, func(c *scriptConn) {
+					c.messages = &messages
+					c.welcome("PIPELINING")
+					if conns.Add(1) > 1 {
+						c.serve()
+						return
+					}
+					c.begin(queued)
+					c.until(".\r")
+					c.until("DATA")
+					tt.atDot(c)
+				}))
+				r.servers[0].door.patience.command = wait
+				got := inARow(t, r, testLetters(2), func() { close(queued) })
+				switch n := messages.Load(); {
+				case !tt.first(got[0]):
+					return fmt.Sprintf("the first letter: %s %d %q", got[0].State, got[0].Code, got[0].Reply)
+				case !tt.other(got[1]):
+					return fmt.Sprintf("the letter behind it: %s %d %q", got[1].State, got[1].Code, got[1].Reply)
+				case n > 1 || n == 1 != ok(got[1]):
+					return fmt.Sprintf("the second message came %d times", n)
 				}
-				c.begin(queued)
-				c.until(".\r")
-				c.until("DATA")
-				tt.atDot(c)
-			}))
-			r.servers[0].door.patience.command = 200 * time.Millisecond
-			got := inARow(t, r, testLetters(2), func() { close(queued) })
-			if !tt.first(got[0]) {
-				t.Errorf("the first letter: %s %d %q", got[0].State, got[0].Code, got[0].Reply)
-			}
-			if !tt.other(got[1]) {
-				t.Errorf("the letter behind it: %s %d %q", got[1].State, got[1].Code, got[1].Reply)
-			}
-			if n := messages.Load(); n > 1 || n == 1 != ok(got[1]) {
-				t.Errorf("the second message came %d times", n)
-			}
-			if g := r.servers[0].gate; g.inside != 0 {
-				t.Errorf("%d are inside the gate still", g.inside)
-			}
+				if g := r.servers[0].gate; g.inside != 0 {
+					return fmt.Sprintf("%d are inside the gate still", g.inside)
+				}
+				return ""
+			})
 		})
 	}
 }
@@ -212,34 +215,39 @@ func (c *scriptConn) serve() {
 
 // A server that loses an envelope behind a dot gets the next ones in step.
 func TestInStepAfterConfusion(t *testing.T) {
-	queued := make(chan struct{})
-	var conns, behind atomic.Int32
-	r := oneByOne(t, scripted(t, func(c *scriptConn) {
-		c.welcome("PIPELINING")
-		if conns.Add(1) == 1 {
-			c.begin(queued)
-			c.until(".\r")
-			c.say("250 2.0.0 taken")
-			c.hang()
-			return
-		}
-		for range 3 {
-			c.accept()
-			c.until(".\r")
-			if c.r.Buffered() > 0 {
-				behind.Add(1)
+	patiently(t, func(wait time.Duration) string {
+		queued := make(chan struct{})
+		var conns, behind atomic.Int32
+		r := oneByOne(t, scripted(t, func(c *scriptConn) {
+			c.welcome("PIPELINING")
+			if conns.Add(1) == 1 {
+				c.begin(queued)
+				c.until(".\r")
+				c.say("250 2.0.0 taken")
+				c.hang()
+				return
 			}
-			c.say("250 2.0.0 taken")
+			for range 3 {
+				c.accept()
+				c.until(".\r")
+				if c.r.Buffered() > 0 {
+					behind.Add(1)
+				}
+				c.say("250 2.0.0 taken")
+			}
+			c.hang()
+		}))
+		r.servers[0].door.patience.command = wait
+		for _, v := range inARow(t, r, testLetters(4), func() { close(queued) }) {
+			if wrong := unlike(v, Delivered, 250, "2.0.0", "taken"); wrong != "" {
+				return wrong
+			}
 		}
-		c.hang()
-	}))
-	r.servers[0].door.patience.command = 200 * time.Millisecond
-	for _, v := range inARow(t, r, testLetters(4), func() { close(queued) }) {
-		checkVerdict(t, v, Delivered, 250, "2.0.0", "taken")
-	}
-	if behind.Load() != 0 || conns.Load() != 2 {
-		t.Errorf("%d envelopes behind a dot, %d connections", behind.Load(), conns.Load())
-	}
+		if behind.Load() != 0 || conns.Load() != 2 {
+			return fmt.Sprintf("%d envelopes behind a dot, %d connections", behind.Load(), conns.Load())
+		}
+		return ""
+	})
 }
 
 // A letter whose time ends while it follows another takes the connection with it, and leaves its place to the next.

@@ -230,7 +230,7 @@ func TestPostfixLogsUsIn(t *testing.T) {
 				}
 				checkTalk(t, v.Transcript)
 			}
-			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), longest)
 			defer cancel()
 			mails, err := p.Await(ctx, 1)
 			if err != nil || len(mails) != 1 || !strings.Contains(string(mails[0]), "(Authenticated sender: kartotek@mx.test)") {

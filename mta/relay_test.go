@@ -204,14 +204,6 @@ func TestWordsBeforeTLS(t *testing.T) {
 }
 
 func TestNobodyListens(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := l.Addr().String()
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
-	v := deliver(t, relayTo(t, addr), testLetter())
+	v := deliver(t, relayTo(t, net.JoinHostPort("127.0.0.1", freePort(t, "127.0.0.1"))), testLetter())
 	checkVerdict(t, v, Deferred, 0, "4.4.1", "refused the connection")
 }

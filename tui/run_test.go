@@ -36,7 +36,7 @@ func (t *terminal) Write(p []byte) (int, error) {
 // until waits until the terminal shows a text.
 func (t *terminal) until(tb testing.TB, text string) {
 	tb.Helper()
-	limit := time.After(20 * time.Second)
+	limit := time.After(5 * time.Minute)
 	for {
 		t.mu.Lock()
 		shown := t.emu.String()
