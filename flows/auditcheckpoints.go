@@ -16,18 +16,19 @@ import (
 
 // readCheckpoints reads all there are. Those in the file come first: of two
 // that say the same the file's is named.
-func (v *verifier) readCheckpoints(ctx context.Context, kept func() ([]string, int, error)) error {
+func (v *verifier) readCheckpoints(ctx context.Context, kept func(take func(notes []string)) (cut int, err error)) error {
 	key, err := ledger.Verifier(v.s.Keys().Log().Public())
 	if err != nil {
 		return err
 	}
-	notes, cut, err := kept()
+	known := map[uint64]int{}
+	v.res.CutOff, err = kept(func(notes []string) {
+		v.take(key, notes, nil, known)
+		v.res.InFile += len(notes)
+	})
 	if err != nil {
 		return err
 	}
-	v.res.InFile, v.res.CutOff = len(notes), cut
-	known := map[uint64]signedTree{}
-	v.take(key, notes, nil, known)
 	for after := int64(-1); ; {
 		sizes, notes, err := v.s.Checkpoints(ctx, after, 1000)
 		if err != nil {
@@ -47,7 +48,7 @@ func (v *verifier) readCheckpoints(ctx context.Context, kept func() ([]string, i
 // take checks the signatures of checkpoints: of the file, or with sizes given
 // of the database. What is known from the file by every byte isn't checked
 // twice: a signature takes as long as a hundred entries.
-func (v *verifier) take(key note.Verifier, notes []string, sizes []int64, known map[uint64]signedTree) {
+func (v *verifier) take(key note.Verifier, notes []string, sizes []int64, known map[uint64]int) {
 	where := signedTree{inFile: sizes == nil}.where()
 	opened := make([]*signedTree, len(notes))
 	var wg sync.WaitGroup
@@ -55,7 +56,8 @@ func (v *verifier) take(key note.Verifier, notes []string, sizes []int64, known 
 	for from := 0; from < len(notes); from += part {
 		wg.Go(func() {
 			for i := from; i < min(from+part, len(notes)); i++ {
-				if t, ok := known[maphash.String(v.seed, notes[i])]; ok && sizes != nil {
+				if k, ok := known[maphash.String(v.seed, notes[i])]; ok && sizes != nil {
+					t := v.trees[k]
 					t.inFile = false
 					opened[i] = &t
 				} else if c, err := ledger.OpenCheckpoint(notes[i], key); err == nil {
@@ -70,14 +72,14 @@ func (v *verifier) take(key note.Verifier, notes []string, sizes []int64, known 
 		case t == nil && sizes != nil:
 			v.problem(sizes[i], fmt.Sprintf("checkpoint %d in %s", sizes[i], where), "it was changed or inserted: its signature is not the log's")
 		case t == nil:
-			v.problem(0, fmt.Sprintf("checkpoint number %d in %s", i+1, where), "it was changed or inserted: its signature is not the log's")
+			v.problem(0, fmt.Sprintf("checkpoint number %d in %s", v.res.InFile+i+1, where), "it was changed or inserted: its signature is not the log's")
 		case sizes != nil && sizes[i] != t.size:
 			v.problem(sizes[i], fmt.Sprintf("checkpoint %d in %s", sizes[i], where), "it was changed: it is signed for %d entries", t.size)
 		default:
-			v.trees = append(v.trees, *t)
 			if sizes == nil {
-				known[maphash.String(v.seed, notes[i])] = *t
+				known[maphash.String(v.seed, notes[i])] = len(v.trees)
 			}
+			v.trees = append(v.trees, *t)
 		}
 	}
 }

@@ -80,16 +80,31 @@ func tailOf(f *os.File) (string, error) {
 	return tail, nil
 }
 
-// keptCheckpoints reads all of the file; none when there is none. cut counts
-// those whose writing was cut off.
-func (s *Service) keptCheckpoints() (notes []string, cut int, err error) {
-	data, err := os.ReadFile(s.cfg.Checkpoints)
+// checkpointsAtOnce is how many checkpoints are in memory at a time.
+const checkpointsAtOnce = 1000
+
+// keptCheckpoints reads all of the file, some checkpoints at a time: one is added
+// every two seconds in which anything happens. cut counts those whose writing
+// was cut off. No file is none.
+func (s *Service) keptCheckpoints(take func(notes []string)) (cut int, err error) {
+	f, err := os.Open(s.cfg.Checkpoints)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, 0, nil
+		return 0, nil
+	}
+	if err == nil {
+		defer f.Close()
+		var some []string
+		cut, err = ledger.EachNote(f, func(note string) error {
+			if some = append(some, note); len(some) == checkpointsAtOnce {
+				take(some)
+				some = some[:0]
+			}
+			return nil
+		})
+		take(some)
 	}
 	if err != nil {
-		return nil, 0, fmt.Errorf("reading the checkpoints outside the database: %w", err)
+		return 0, fmt.Errorf("reading the checkpoints outside the database: %w", err)
 	}
-	notes, cut = ledger.SplitNotes(data)
-	return notes, cut, nil
+	return cut, nil
 }

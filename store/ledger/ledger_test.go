@@ -4,8 +4,11 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"io"
+	"slices"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
@@ -198,6 +201,20 @@ func TestSplitNotes(t *testing.T) {
 	got, bad := SplitNotes([]byte(file))
 	if bad != 0 || len(got) != 3 || got[0] != notes[0] || got[2] != notes[2] {
 		t.Errorf("%q, %d bad", got, bad)
+	}
+	// However it is read, and behind more rubbish than is kept.
+	for name, r := range map[string]io.Reader{
+		"bytes": iotest.OneByteReader(strings.NewReader(file)), "late end": iotest.DataErrReader(strings.NewReader(file)),
+		"rubbish": io.MultiReader(strings.NewReader(strings.Repeat("rubbish\n", longestPiece/3)+"\n\n\n"), strings.NewReader(file)),
+	} {
+		got = nil
+		bad, err := EachNote(r, func(note string) error {
+			got = append(got, note)
+			return nil
+		})
+		if err != nil || bad > 1 || !slices.Equal(got, notes) {
+			t.Errorf("%s: %q, %d bad, %v", name, got, bad, err)
+		}
 	}
 	for cut := 1; cut < len(notes[0])-1; cut++ {
 		got, bad := SplitNotes([]byte(notes[0] + "\n" + notes[1][:cut] + "\n\n\n" + notes[2] + "\n"))

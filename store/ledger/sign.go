@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"bufio"
 	"bytes"
 	"crypto/ed25519"
 	"crypto/hkdf"
@@ -12,6 +13,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"strconv"
 	"strings"
 	"time"
@@ -166,31 +168,60 @@ func CheckStatement(signed string, digest Digest, v note.Verifier) (isSigned, ma
 	return true, n.Text == statementWord+"\n"+hex.EncodeToString(digest[:])+"\n"
 }
 
-// SplitNotes takes apart the notes of a file, which stand in it one after the
-// other with an empty line after each; two more stand after one whose writing
-// was cut off. bad counts those.
+// SplitNotes takes apart the notes of a text; see EachNote.
 func SplitNotes(data []byte) (notes []string, bad int) {
-	for len(data) > 0 {
-		end := endOfNote(data)
-		if end < 0 {
-			if len(bytes.TrimSpace(data)) > 0 {
+	bad, _ = EachNote(bytes.NewReader(data), func(note string) error { // neither fails
+		notes = append(notes, note)
+		return nil
+	})
+	return notes, bad
+}
+
+const (
+	// longestPiece is how much of a file is looked through for the end of a note.
+	longestPiece = 1 << 20
+	// longestNote is what is kept of more than that.
+	longestNote = 4096
+)
+
+// EachNote reads the notes of a file, which stand in it one after the other with
+// an empty line after each; two more stand after one whose writing was cut off.
+// bad counts those. However long the file is, little of it is in memory.
+func EachNote(r io.Reader, take func(note string) error) (bad int, err error) {
+	pieces := bufio.NewScanner(r)
+	pieces.Buffer(nil, longestPiece+longestNote)
+	pieces.Split(func(data []byte, atEnd bool) (int, []byte, error) {
+		switch end := endOfNote(data); {
+		case end >= 0:
+			return end, data[:end], nil
+		case atEnd && len(data) > 0:
+			return len(data), data, nil
+		case len(data) >= longestPiece: // rubbish: a note may begin at its end
+			return len(data) - longestNote, nil, nil
+		}
+		return 0, nil, nil
+	})
+	for pieces.Scan() {
+		if endOfNote(pieces.Bytes()) < 0 { // nothing but the file's end
+			if len(bytes.TrimSpace(pieces.Bytes())) > 0 {
 				bad++
 			}
-			return notes, bad
+			continue
 		}
-		piece := strings.TrimLeft(string(data[:end]), "\n")
+		piece := strings.TrimLeft(pieces.Text(), "\n")
 		if i := strings.LastIndex(piece, "\n\n\n"); i >= 0 { // a piece that was cut off stands before it
 			piece = piece[i+3:]
 			bad++
 		}
-		if whole(piece) {
-			notes = append(notes, piece)
-		} else {
+		if !whole(piece) {
 			bad++
+			continue
 		}
-		data = data[end:]
+		if err := take(piece); err != nil {
+			return bad, err
+		}
 	}
-	return notes, bad
+	return bad, pieces.Err()
 }
 
 // whole tells whether a note ends with a signature of full length.
