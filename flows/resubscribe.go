@@ -80,19 +80,12 @@ func (s *Service) resubscribe(ctx context.Context, tx *store.Tx, a Actor, c *sto
 	case out.Verdict == Impossible:
 		return Waiting{}, refuse("card %d is %s: only an erased or unsubscribed person can come back", c.SubscriberID, c.Permission)
 	}
-	p, err := tx.Open(c)
+	p, err := s.askable(ctx, tx, c, address, asked)
 	if err != nil {
-		return Waiting{}, err
-	}
-	p.Email = address.Canonical()
-	if err := personal("how the person asked", asked, p); err != nil {
 		return Waiting{}, err
 	}
 	if language == "" {
 		language = p.Language
-	}
-	if until, err := s.noMailUntil(ctx, tx, tx.Keys().AddressKey(address)); err != nil || !until.IsZero() {
-		return Waiting{}, errors.Join(err, refuse("mail to this address came back: it gets none until %s, unless kartotek mail allow lifts that", until.Format("2006-01-02")))
 	}
 	now := s.now()
 	at := store.At(now)
@@ -130,6 +123,23 @@ func (s *Service) resubscribe(ctx context.Context, tx *store.Tx, a Actor, c *sto
 		return Waiting{}, err
 	}
 	return Waiting{SubscriberID: c.SubscriberID, Until: now.Add(ConfirmWithin).UTC()}, audit(ctx, tx, a, at, "resubscribe", c.SubscriberID, asked)
+}
+
+// askable opens the card of who is to be asked by mail, unless mail came back
+// from there, or the words of how they asked tell who they are.
+func (s *Service) askable(ctx context.Context, tx *store.Tx, c *store.Contact, address store.Address, asked string) (store.Person, error) {
+	p, err := tx.Open(c)
+	if err != nil {
+		return p, err
+	}
+	p.Email = address.Canonical()
+	if err := personal("how the person asked", asked, p); err != nil {
+		return p, err
+	}
+	if until, err := s.noMailUntil(ctx, tx, tx.Keys().AddressKey(address)); err != nil || !until.IsZero() {
+		return p, errors.Join(err, refuse("mail to this address came back: it gets none until %s, unless kartotek mail allow lifts that", until.Format("2006-01-02")))
+	}
+	return p, nil
 }
 
 // listNamed finds a list by its name, and says which there are when there is none.

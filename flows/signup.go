@@ -112,11 +112,7 @@ func (s *Service) signUp(ctx context.Context, tx *store.Tx, in signUp, c *store.
 	}
 	known := c != nil
 	if !known {
-		base := in.base
-		c = &base
-		c.Permission, c.SignedUpAt, c.LastSeenAt = out.To, at, store.At(now)
-		startRating(c, 0, at)
-		if c.SubscriberID, err = tx.NextIDs(ctx, "contacts", 1); err != nil {
+		if c, err = in.contact(ctx, tx, out.To, at, store.At(now)); err != nil {
 			return false, err
 		}
 	}
@@ -160,6 +156,16 @@ func (s *Service) signUp(ctx context.Context, tx *store.Tx, in signUp, c *store.
 		return false, err
 	}
 	return true, audit(ctx, tx, in.actor, store.At(now), "sign up", c.SubscriberID, "")
+}
+
+// contact is a new one for who signed up at that time.
+func (in signUp) contact(ctx context.Context, tx *store.Tx, p Permission, at, now store.Micros) (*store.Contact, error) {
+	c := in.base
+	c.Permission, c.SignedUpAt, c.LastSeenAt = p, at, now
+	startRating(&c, 0, at)
+	var err error
+	c.SubscriberID, err = tx.NextIDs(ctx, "contacts", 1)
+	return &c, err
 }
 
 // evidence is what the sign-up tells of itself; who signed up elsewhere has

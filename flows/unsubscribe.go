@@ -97,10 +97,8 @@ func (s *Service) leave(ctx context.Context, tx *store.Tx, c *store.Contact, lis
 	if err != nil {
 		return nil, err
 	}
-	for _, name := range left {
-		if err := tx.AddEvidence(ctx, key, c, store.Withdrawal, at, store.EvidenceAct{IP: client.IP, UserAgent: oneLine(client.UserAgent, 300), List: name, By: a.Name}); err != nil {
-			return nil, err
-		}
+	if err := withdrawals(ctx, tx, c, key, at, left, store.EvidenceAct{By: a.Name}, client); err != nil {
+		return nil, err
 	}
 	if remain == 0 && out.Verdict == Move {
 		c.Permission, c.WithdrawnAt, c.ForgetAt = out.To, at, 0
@@ -110,6 +108,17 @@ func (s *Service) leave(ctx context.Context, tx *store.Tx, c *store.Contact, lis
 	}
 	did.version = c.Version
 	return did.orNil(), audit(ctx, tx, a, at, "unsubscribe", c.SubscriberID, fmt.Sprintf("%d of %d lists", len(left), len(all[c.SubscriberID])))
+}
+
+// withdrawals adds the evidence of a withdrawal from some lists.
+func withdrawals(ctx context.Context, tx *store.Tx, c *store.Contact, key store.EvidenceKey, at store.Micros, lists []string, act store.EvidenceAct, client Client) error {
+	act.IP, act.UserAgent = client.IP, oneLine(client.UserAgent, 300)
+	for _, act.List = range lists {
+		if err := tx.AddEvidence(ctx, key, c, store.Withdrawal, at, act); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // cancelWaiting removes the open confirmation of a list and its letters.

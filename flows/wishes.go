@@ -3,6 +3,7 @@ package flows
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"kartotek/store"
 )
@@ -32,24 +33,18 @@ func (s *Service) withdraw(ctx context.Context, tx *store.Tx, c *store.Contact, 
 	if err != nil {
 		return err
 	}
-	at, n := store.At(s.now()), 0
-	for _, name := range lists {
-		if _, ok := kept[name]; ok {
-			continue // asked for already
-		}
-		act := store.EvidenceAct{IP: client.IP, UserAgent: oneLine(client.UserAgent, 300), List: name, By: by.Name, Note: whileFrozen}
-		if err := tx.AddEvidence(ctx, key, c, store.Withdrawal, at, act); err != nil {
-			return err
-		}
-		n++
-	}
-	if n == 0 {
+	lists = slices.DeleteFunc(lists, func(name string) bool { return kept[name] != 0 }) // asked for already
+	if len(lists) == 0 {
 		return nil
+	}
+	at := store.At(s.now())
+	if err := withdrawals(ctx, tx, c, key, at, lists, store.EvidenceAct{By: by.Name, Note: whileFrozen}, client); err != nil {
+		return err
 	}
 	if err := tx.SaveContact(ctx, c); err != nil {
 		return err
 	}
-	return audit(ctx, tx, by, at, "unsubscribe", c.SubscriberID, fmt.Sprintf("%d lists, %s", n, whileFrozen))
+	return audit(ctx, tx, by, at, "unsubscribe", c.SubscriberID, fmt.Sprintf("%d lists, %s", len(lists), whileFrozen))
 }
 
 // placesOf are the lists that a card is on or waits for, or that one of them.
