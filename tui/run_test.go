@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -22,15 +23,17 @@ type terminal struct {
 	wrote chan struct{}
 }
 
+// Write draws what the program writes. On what is no terminal of this system it
+// counts on a line's end becoming a return as well, as an SSH session does it.
 func (t *terminal) Write(p []byte) (int, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	n, err := t.emu.Write(p)
+	_, err := t.emu.Write(bytes.ReplaceAll(p, []byte("\n"), []byte("\r\n")))
 	select {
 	case t.wrote <- struct{}{}:
 	default:
 	}
-	return n, err
+	return len(p), err
 }
 
 // until waits until the terminal shows a text.

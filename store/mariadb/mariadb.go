@@ -142,9 +142,9 @@ func (s *Server) Up() error {
 		return err
 	}
 	args := []string{
-		"--no-defaults", "--datadir=" + s.data, "--tmpdir=" + s.tmp, "--socket=" + filepath.Join(s.dir, "s"), "--pid-file=" + filepath.Join(s.dir, "pid"),
+		"--no-defaults", "--datadir=" + s.data, "--tmpdir=" + s.tmp, "--socket=", "--pid-file=" + filepath.Join(s.dir, "pid"),
 		"--port=" + s.port, "--bind-address=127.0.0.1", "--skip-name-resolve", "--skip-log-bin", "--innodb-buffer-pool-size=64M", "--innodb-log-file-size=32M",
-		"--innodb-flush-log-at-trx-commit=1", "--log-error=" + filepath.Join(s.dir, "log"),
+		"--innodb-flush-log-at-trx-commit=1", "--log-error=" + filepath.Join(s.dir, "log.err"),
 		"--ssl-ca=" + s.CA, "--ssl-cert=" + filepath.Join(s.dir, "server.pem"), "--ssl-key=" + filepath.Join(s.dir, "server.key"),
 	}
 	s.cmd = exec.Command(path, slices.Concat(args, asRoot(), s.o.Settings)...)
@@ -183,7 +183,7 @@ func (s *Server) answers(most time.Duration) error {
 		case <-s.ended:
 		case <-ctx.Done():
 		}
-		log, _ := os.ReadFile(filepath.Join(s.dir, "log"))
+		log, _ := os.ReadFile(filepath.Join(s.dir, "log.err"))
 		return fmt.Errorf("the server does not answer: %w: %s", err, log)
 	}
 }
