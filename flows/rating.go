@@ -200,7 +200,7 @@ func ExplainRating(d Details, now time.Time) string {
 	b.WriteString(*d.Rating + ": ")
 	switch {
 	case *d.Rating == store.Dormant.String():
-		fmt.Fprintf(&b, "nothing for %d weeks or more", int(ratingDormant/week))
+		fmt.Fprintf(&b, "no open, click or update for %d weeks or more", int(ratingDormant/week))
 	case opens+clicks > 0:
 		fmt.Fprintf(&b, "%s and %s in the last %d weeks", number(opens, "open"), number(clicks, "click"), explainedWeeks)
 	default:

@@ -163,6 +163,7 @@ func (in signUp) contact(ctx context.Context, tx *store.Tx, p Permission, at, no
 	c := in.base
 	c.Permission, c.SignedUpAt, c.LastSeenAt = p, at, now
 	startRating(&c, 0, at)
+	rate(&c, now) // who signed up elsewhere did long ago
 	var err error
 	c.SubscriberID, err = tx.NextIDs(ctx, "contacts", 1)
 	return &c, err

@@ -157,7 +157,9 @@ func (r *requests) draw(w, h int) []string {
 		return &r.all[i], true
 	})
 	if len(r.all) == 0 {
-		out[min(2, len(out)-1)] = r.sh.theme.dim.Render("  " + fit(r.nothing(), w-4))
+		for i, line := range r.sh.dimmed(r.nothing(), w-4) {
+			out[min(2+i, len(out)-1)] = "  " + line
+		}
 	}
 	return out
 }
