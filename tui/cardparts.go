@@ -169,7 +169,7 @@ func (v view) lists(c flows.Card) []string {
 	for _, l := range c.Lists {
 		wide = max(wide, lenCells(clean(l.List)))
 	}
-	wide = min(wide, v.w-48)
+	wide = min(wide, v.w-52)
 	for _, l := range c.Lists {
 		mark, style := t.membership(l.Status)
 		out = append(out, fit(clean(l.List), wide)+"  "+style.Render(fit(mark+clean(l.Status), 14))+"  "+t.dim.Render("since "+v.when(&l.Since)))

@@ -9,6 +9,8 @@ import (
 
 	"github.com/charmbracelet/x/ansi"
 	"github.com/google/go-cmp/cmp"
+
+	"kartotek/flows"
 )
 
 func TestClean(t *testing.T) {
@@ -97,6 +99,19 @@ func TestFoldAddress(t *testing.T) {
 	} {
 		if diff := cmp.Diff(c.want, foldAddress(c.in, c.w)); diff != "" {
 			t.Errorf("%q in %d cells: %s", c.in, c.w, diff)
+		}
+	}
+}
+
+// TestLongListNames: however long a list's name, since when somebody is on it fits.
+func TestLongListNames(t *testing.T) {
+	sh := start(t, &fakeDesk{n: 1}, 80, 24).contacts().sh
+	c := flows.Card{Lists: []flows.OnList{{List: strings.Repeat("東京 and on ", 20), Status: "unsubscribed", Since: today.Add(-11 * time.Minute)}}}
+	for _, w := range []int{80, 100, 140} {
+		for _, line := range (view{sh: sh, w: w, now: today}).lists(c) {
+			if n := ansi.StringWidth(line); n > w-2 {
+				t.Errorf("%d cells of %d: %q", n, w, ansi.Strip(line))
+			}
 		}
 	}
 }
