@@ -111,10 +111,15 @@ type Bounce struct {
 	Words     string // the server's
 }
 
+// errUnderWay: a letter came back before it was written down that it was handed
+// over. Whoever brings it back tries again later.
+var errUnderWay = errors.New("the letter that came back is still being sent")
+
 // TakeBounce does what a mail that came back asks for: a letter that was handed
 // over counts as refused, an address that takes no mail gets none for now, and
 // a complaint unsubscribes from the letter's list. Whom it is about, only the
-// token in the address tells. It does nothing about what isn't there any more.
+// token in the address tells. It does nothing about what isn't there any more,
+// and fails about a letter that is still being sent: that is to be told again.
 func (s *Service) TakeBounce(ctx context.Context, b Bounce) error {
 	id, ok, err := s.letterOfSender(b.Local)
 	if err != nil || !ok {
@@ -135,6 +140,9 @@ func (s *Service) TakeBounce(ctx context.Context, b Bounce) error {
 		}
 		if !b.Final {
 			return s.comesBack(ctx, tx, l, b.Status, words, false)
+		}
+		if l.State == store.LetterSending {
+			return errUnderWay
 		}
 		fresh, err := tx.ReturnLetter(ctx, l, store.Attempt{At: at, Enhanced: b.Status, Reply: words, Host: "returned"})
 		if err != nil || !fresh {

@@ -115,6 +115,33 @@ func TestBounces(t *testing.T) {
 	}
 }
 
+// A letter may come back before it is written down that it was handed over: the
+// report is asked for again, and lost neither then nor now.
+func TestBackBeforeItWasMarked(t *testing.T) {
+	d := newDesk(t)
+	d.cfg.BounceDomain = "bounces.test"
+	d.signUp(marie, "news")
+	sp := d.Spool()
+	got, err := sp.Claim(t.Context(), "me", 1, 0, time.Minute)
+	if d.must(err); len(got) != 1 {
+		t.Fatal("nothing to send")
+	}
+	report := func() error {
+		return d.Inbox().Report(t.Context(), local(got[0].From), mta.Report{Kind: mta.ReportFailed, Status: "5.1.1", Words: "nobody"})
+	}
+	if err := report(); !errors.Is(err, errUnderWay) {
+		t.Errorf("a letter that is being sent came back: %v", err)
+	}
+	d.must(sp.Mark(t.Context(), "me", got[0].ID, mta.Verdict{State: mta.Delivered, At: d.time}))
+	d.must(report())
+	row, err := d.Letter(t.Context(), anna, got[0].ID)
+	if d.must(err); row.State != "refused" {
+		t.Errorf("the letter is %+v", row)
+	}
+	d.checkOutbox()
+	d.check()
+}
+
 // A refusal in the conversation itself says the same as a report.
 func TestRefusedAtOnce(t *testing.T) {
 	d := newDesk(t)
