@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"kartotek/ports"
 	"kartotek/store/mariadb"
 	"kartotek/store/storetest"
 )
@@ -187,13 +188,14 @@ func TestMySQLPasswords(t *testing.T) {
 func TestMySQLNodes(t *testing.T) {
 	p := server(t)
 	made(t, options(p))
-	dead, err := net.Listen("tcp", "127.0.0.1:0")
+	port, release, err := ports.Hold("127.0.0.1")
 	if err != nil {
 		t.Fatal(err)
 	}
-	dead.Close()
+	defer release()
+	dead := net.JoinHostPort("127.0.0.1", port)
 	o := options(p)
-	o.URL = strings.Replace(p.URL, "@", "@"+dead.Addr().String()+",", 1)
+	o.URL = strings.Replace(p.URL, "@", "@"+dead+",", 1)
 	s, err := Open(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
@@ -216,7 +218,7 @@ func TestMySQLNodes(t *testing.T) {
 	if order := n.order(n.failed[0].Add(avoidFor)); order[0] != 0 || order[1] != 1 {
 		t.Errorf("a while after it: %v", order)
 	}
-	o.URL = "mysql://anna:secret@" + dead.Addr().String() + "/k"
+	o.URL = "mysql://anna:secret@" + dead + "/k"
 	if why := refused(t, o); !strings.Contains(why, "can't be reached") || strings.Contains(why, "secret") {
 		t.Error(why)
 	}
