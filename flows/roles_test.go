@@ -60,13 +60,13 @@ var reached = map[string]reach{
 		return err2(s.Resubscribe(ctx, a, Resubscription{Address: "nobody@example.com", List: "News", Asked: "by telephone"}))
 	}},
 	"Import": {marketers, func(ctx context.Context, s *Service, a Actor) error {
-		return err2(s.Import(ctx, a, "/nowhere/people.csv", ImportOptions{List: "News"}, nil))
+		return err2(s.Import(ctx, a, "/dev/null/people.csv", ImportOptions{List: "News"}, nil))
 	}},
 	"ImportActivity": {marketers, func(ctx context.Context, s *Service, a Actor) error {
-		return err2(s.ImportActivity(ctx, a, "/nowhere/people.csv", ActivityOptions{}, nil))
+		return err2(s.ImportActivity(ctx, a, "/dev/null/people.csv", ActivityOptions{}, nil))
 	}},
 	"Follow": {marketers, func(ctx context.Context, s *Service, a Actor) error {
-		return s.Follow(ctx, a, "/nowhere/at/all\x00", FollowOptions{}, nil)
+		return s.Follow(ctx, a, "/dev/null/at/all", FollowOptions{}, nil)
 	}},
 	"Sample":  {marketers, func(ctx context.Context, s *Service, a Actor) error { return err2(s.Sample(ctx, a, 0, nil)) }},
 	"AddList": {marketers, func(ctx context.Context, s *Service, a Actor) error { return err2(s.AddList(ctx, a, "")) }},
@@ -167,7 +167,7 @@ var reached = map[string]reach{
 	"DestroyKey": {owners, func(ctx context.Context, s *Service, a Actor) error { return err2(s.DestroyKey(ctx, a, "none")) }},
 	"AddPepper":  {owners, func(ctx context.Context, s *Service, a Actor) error { return err2(s.AddPepper(ctx, a, nil)) }},
 
-	"Backup": {owners, func(ctx context.Context, s *Service, a Actor) error { return s.Backup(ctx, a, "/nowhere/at/all.db") }},
+	"Backup": {owners, func(ctx context.Context, s *Service, a Actor) error { return s.Backup(ctx, a, "/dev/null/all.db") }},
 	"Copy": {owners, func(ctx context.Context, s *Service, a Actor) error {
 		return err2(s.Copy(ctx, a, s.store, nil))
 	}},
