@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -54,12 +53,12 @@ func (a *app) audit() *cobra.Command {
 }
 
 func printAudit(w io.Writer, rows []flows.AuditEntry) {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	t := newTable(w)
 	fmt.Fprintln(t, "NUMBER\tAT\tWHO\tROLE\tFROM\tACT\tCARD\tWHY")
 	for _, r := range rows {
 		fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.ID, when(&r.At), clean(r.Actor), r.Role, clean(r.From), r.Act, number(r.SubscriberID), clean(r.Why))
 	}
-	t.Flush()
+	t.flush()
 }
 
 // moment reads a day or a time; a day and a time without a zone are UTC.

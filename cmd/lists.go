@@ -3,7 +3,6 @@ package cmd
 import (
 	"fmt"
 	"io"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -85,11 +84,11 @@ func (a *app) printLists(lists []flows.List) error {
 			fmt.Fprintln(w, "There is no list yet: make one with kartotek lists add NAME.")
 			return
 		}
-		t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+		t := newTable(w)
 		fmt.Fprintln(t, "LIST\tSUBSCRIBED\tPENDING\tUNSUBSCRIBED\tSIGN-UP FORM")
 		for _, l := range lists {
 			fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%s/signup/%s\n", clean(l.Name), l.Subscribed, l.Pending, l.Left, a.common.publicURL, l.Slug)
 		}
-		t.Flush()
+		t.flush()
 	})
 }

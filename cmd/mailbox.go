@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"strconv"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -68,11 +67,11 @@ func (a *app) printMails(mails []flows.Mail) error {
 			fmt.Fprintln(w, "No mail was captured.")
 			return
 		}
-		t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+		t := newTable(w)
 		fmt.Fprintln(t, "NUMBER\tAT\tTO\tSUBJECT")
 		for _, m := range mails {
 			fmt.Fprintf(t, "%d\t%s\t%s\t%s\n", m.Number, when(&m.At), clean(m.ToMasked), clean(m.Subject))
 		}
-		t.Flush()
+		t.flush()
 	})
 }

@@ -3,7 +3,6 @@ package cmd
 import (
 	"fmt"
 	"io"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -35,13 +34,13 @@ func (a *app) outbox() *cobra.Command {
 					fmt.Fprintln(w, "There is no mail.")
 					return
 				}
-				t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+				t := newTable(w)
 				fmt.Fprintln(t, "NUMBER\tCARD\tTO\tKIND\tSTATE\tATTEMPTS\tCREATED\tNEXT TRY\tLAST ANSWER")
 				for _, l := range letters {
 					fmt.Fprintf(t, "%d\t#%d\t%s\t%s\t%s\t%d\t%s\t%s\t%s\n", l.ID, l.SubscriberID, clean(l.ToMasked), l.Kind, l.State, l.Attempts,
 						when(&l.Created), when(l.Due), clean(flows.Answer(l.Enhanced, l.Reply)))
 				}
-				t.Flush()
+				t.flush()
 			})
 		},
 	}

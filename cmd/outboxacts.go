@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"strconv"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -85,7 +84,7 @@ func letterNumber(arg string) (int64, error) {
 }
 
 func printLetter(w io.Writer, l flows.Letter) {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	t := newTable(w)
 	for _, row := range [][2]string{
 		{"Letter", strconv.FormatInt(l.ID, 10)},
 		{"State", l.State},
@@ -103,5 +102,5 @@ func printLetter(w io.Writer, l flows.Letter) {
 			fmt.Fprintf(t, "%s\t%s\n", row[0], row[1])
 		}
 	}
-	t.Flush()
+	t.flush()
 }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"strconv"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -76,7 +75,7 @@ func (a *app) outboxStats() *cobra.Command {
 }
 
 func printStats(w io.Writer, o flows.OutboxStats) {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	t := newTable(w)
 	fmt.Fprintf(t, "Due\t%d\nSending\t%d\nDeferred\t%d\nHeld\t%d\n", o.Due, o.Sending, o.Deferred, o.Held)
 	if o.Oldest != nil {
 		fmt.Fprintf(t, "Oldest due\t%s\n", when(o.Oldest))
@@ -86,7 +85,7 @@ func printStats(w io.Writer, o flows.OutboxStats) {
 		d := o.Days[i]
 		fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%d\n", d.Day.Format(time.DateOnly), d.Delivered, d.Deferred, d.Refused, d.Returned)
 	}
-	t.Flush()
+	t.flush()
 	for _, alarm := range o.Alarms {
 		fmt.Fprintf(w, "\nALARM, %s times since %s: %s.\n  %s\n", strconv.FormatInt(alarm.Count, 10), when(&alarm.Since), alarm.Help(), clean(alarm.Words))
 	}

@@ -3,7 +3,6 @@ package cmd
 import (
 	"fmt"
 	"io"
-	"text/tabwriter"
 	"time"
 
 	"github.com/dustin/go-humanize"
@@ -36,7 +35,7 @@ func (a *app) overview() *cobra.Command {
 
 func printOverview(w io.Writer, o flows.Overview) {
 	n := func(v int64) string { return humanize.Comma(v) }
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	t := newTable(w)
 	fmt.Fprintln(t, "CONFIRMED\tPENDING\tUNSUBSCRIBED\tTOMBSTONES\tLETTERS OPEN\tHELD")
 	fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", n(o.ByPermission[flows.Confirmed]), n(o.ByPermission[flows.Pending]), n(o.ByPermission[flows.Unsubscribed]),
 		n(o.ByPermission[flows.Deleted]), n(o.LettersOpen), n(o.LettersHeld))
@@ -55,7 +54,7 @@ func printOverview(w io.Writer, o flows.Overview) {
 		v := o.Weeks[i]
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", v.Start.Format(time.DateOnly), n(v.Opens), n(v.Clicks), n(v.Updates))
 	}
-	t.Flush()
+	t.flush()
 	fmt.Fprintln(w)
 	if share, ok := o.Conversion(30); ok {
 		fmt.Fprintf(w, "Of the confirmation mails of the last 30 days %.0f %% were confirmed.\n", 100*share)

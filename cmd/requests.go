@@ -7,7 +7,6 @@ import (
 	"io"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -186,7 +185,7 @@ func printRequests(w io.Writer, all []flows.Request) {
 		fmt.Fprintln(w, "There are no such requests.")
 		return
 	}
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	t := newTable(w)
 	fmt.Fprintln(t, "NUMBER\tKIND\tSTATE\tDUE\tABOUT\tBY\tNOTE")
 	for _, r := range all {
 		about, note := number(r.SubscriberID), r.Note
@@ -204,5 +203,5 @@ func printRequests(w io.Writer, all []flows.Request) {
 		}
 		fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s\t%s\t%s\n", r.ID, r.Kind, r.State, r.Due.Format(time.DateOnly), clean(about), clean(r.By), clean(note))
 	}
-	t.Flush()
+	t.flush()
 }

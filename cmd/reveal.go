@@ -6,7 +6,6 @@ import (
 	"io"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -117,7 +116,7 @@ func (a *app) printFields(all []flows.OwnKind) error {
 			fmt.Fprintln(w, "No own field was named: all of them are plain text.")
 			return
 		}
-		t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+		t := newTable(w)
 		fmt.Fprintln(t, "FIELD\tKIND\tSHOWN")
 		for _, k := range all {
 			shown := "plain"
@@ -126,6 +125,6 @@ func (a *app) printFields(all []flows.OwnKind) error {
 			}
 			fmt.Fprintf(t, "%s\t%s\t%s\n", clean(k.Name), k.Kind, shown)
 		}
-		t.Flush()
+		t.flush()
 	})
 }

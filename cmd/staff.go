@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -151,7 +150,7 @@ func (a *app) printStaff(all []flows.Staffer) error {
 			fmt.Fprintln(w, "There are no staff: whoever can open the store is its owner. Begin with kartotek staff add NAME --role owner.")
 			return
 		}
-		t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+		t := newTable(w)
 		fmt.Fprintln(t, "NAME\tROLE\tSTATE\tSINCE\tKEY")
 		for _, m := range all {
 			state := "enabled"
@@ -167,6 +166,6 @@ func (a *app) printStaff(all []flows.Staffer) error {
 				line = "\t\t\t\t"
 			}
 		}
-		t.Flush()
+		t.flush()
 	})
 }
