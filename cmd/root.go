@@ -27,11 +27,6 @@ const (
 // Version is set when a release is built.
 var Version = "development"
 
-// usageError is a command line that can't be understood.
-type usageError struct{ error }
-
-func (e usageError) Unwrap() error { return e.error }
-
 // Main runs one command line and returns its exit code.
 func Main(args []string, in io.Reader, out, errOut io.Writer) int {
 	a := &app{in: in, out: out, errOut: errOut}
@@ -100,7 +95,7 @@ kartotek import people.csv --list News --confirmed`,
 	} else {
 		a.settles(root)
 	}
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return wrongFlag(err) })
 	root.AddCommand(a.find(), a.browse(), a.importing(), a.export(), a.erase(), a.unsubscribe(), a.resubscribe(),
 		a.mailbox(), a.lists(), a.outbox(), a.audit(), a.serve(), a.sample(), a.migrate(), a.overview(), a.mail(), a.staff(), a.requests(), a.reveal(), a.fields(),
 		a.backup(), a.restore(), a.journal(), a.keyring(), a.doctor(), a.copying(), a.prove(), a.verify(), a.retention())
@@ -129,25 +124,4 @@ func addServing(c *cobra.Command) {
 	f.String("bounce", "", "where mail that comes back is taken: HOST:PORT, under bounce-domain of the configuration (default: nowhere)")
 	f.String("ssh", "", "where the team's console is served over SSH: HOST:PORT (default: nowhere)")
 	f.String("mail", "", "how mail leaves: capture, direct, or relay=URL, as in smtp://USER@HOST:587?password-file=PATH (default capture)")
-}
-
-// strict turns wrong arguments and missing flags into usage errors.
-func strict(c *cobra.Command) {
-	c.PreRunE = func(cmd *cobra.Command, _ []string) error {
-		if err := cmd.ValidateRequiredFlags(); err != nil {
-			return usageError{err}
-		}
-		return nil
-	}
-	if check := c.Args; check != nil {
-		c.Args = func(cmd *cobra.Command, args []string) error {
-			if err := check(cmd, args); err != nil {
-				return usageError{fmt.Errorf("%s: %w", cmd.UseLine(), err)}
-			}
-			return nil
-		}
-	}
-	for _, sub := range c.Commands() {
-		strict(sub)
-	}
 }

@@ -20,6 +20,9 @@ func (a *app) serve() *cobra.Command {
 			if e.ssh != nil {
 				fmt.Fprintf(a.errOut, "kartotek: %s\n", e.sshWords())
 			}
+			if e.inlet != nil {
+				fmt.Fprintf(a.errOut, "kartotek: mail that comes back is taken on %s\n", a.set.Bounce)
+			}
 			return e.wait()
 		},
 	}
