@@ -137,17 +137,8 @@ func staffed(t *testing.T) (m *machine, stop func()) {
 	}
 	m.ssh = m.hold()
 	m.site, stop = m.serve("--ssh", m.ssh)
-	for end := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
-		conn, err := net.Dial("tcp", m.ssh)
-		if err == nil {
-			conn.Close()
-			return m, stop
-		}
-		if time.Now().After(end) {
-			stop()
-			t.Fatalf("the console is not served over SSH: %v", err)
-		}
-	}
+	m.listened(m.ssh)
+	return m, stop
 }
 
 // here is the console on the machine itself, where others serve the pages.
@@ -245,9 +236,12 @@ func marketerJourney(t *testing.T, m *machine, come way) {
 func TestConsoleBesideServe(t *testing.T) {
 	m := newMachine(t)
 	m.run(0, "lists", "add", "News") // makes the configuration's directory
-	m.write("config/kartotek/config.toml", fmt.Sprintf("ssh = %q\nbounce = %q\nbounce-domain = \"bounces.brev.example\"\nfrom = \"news@brev.example\"\n", m.hold(), m.hold()))
+	ssh, bounce := m.hold(), m.hold()
+	m.write("config/kartotek/config.toml", fmt.Sprintf("ssh = %q\nbounce = %q\nbounce-domain = \"bounces.brev.example\"\nfrom = \"news@brev.example\"\n", ssh, bounce))
 	site, stop := m.serve()
 	defer stop()
+	m.listened(bounce) // the pages' port comes first, and a console would take the others
+	m.listened(ssh)
 	t.Run("console", func(t *testing.T) {
 		sit(t, m.command("--web", strings.TrimPrefix(site, "http://"))).sees("Contacts", "anna")
 	})

@@ -144,16 +144,23 @@ func (m *machine) serving(more ...string) (site string, c *exec.Cmd, said *bytes
 	if err := c.Start(); err != nil {
 		m.t.Fatal(err)
 	}
+	m.listened(address)
+	return "http://" + address, c, said
+}
+
+// listened waits until something listens on an address.
+func (m *machine) listened(address string) {
+	m.t.Helper()
 	for end := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
-		if conn, err := net.Dial("tcp", address); err == nil {
+		conn, err := net.Dial("tcp", address)
+		if err == nil {
 			conn.Close()
-			break
+			return
 		}
 		if time.Now().After(end) {
-			m.t.Fatalf("serve does not listen: %s", said.String())
+			m.t.Fatalf("nothing listens: %v", err)
 		}
 	}
-	return "http://" + address, c, said
 }
 
 // hold is an address of this computer's own that nobody else listens on until
