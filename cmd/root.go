@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 
 	"charm.land/fang/v2"
+	"github.com/charmbracelet/x/term"
 	"github.com/spf13/cobra"
 
 	"kartotek/flows"
@@ -35,6 +37,11 @@ func Main(args []string, in io.Reader, out, errOut io.Writer) int {
 	root.SetIn(in)
 	root.SetOut(out)
 	root.SetErr(errOut)
+	if f, ok := out.(*os.File); ok && slices.ContainsFunc(args, asksHelp) {
+		if columns, _, err := term.GetSize(f.Fd()); err == nil {
+			fitHelp(root, columns)
+		}
+	}
 	err := fang.Execute(context.Background(), root, fang.WithVersion(Version),
 		fang.WithNotifySignal(os.Interrupt, syscall.SIGTERM),
 		fang.WithErrorHandler(func(io.Writer, fang.Styles, error) {}))
@@ -44,6 +51,8 @@ func Main(args []string, in io.Reader, out, errOut io.Writer) int {
 	}
 	return exitCode(err)
 }
+
+func asksHelp(arg string) bool { return arg == "--help" || arg == "-h" || arg == "help" }
 
 // sentence makes an error one clear line.
 func sentence(err error) string {

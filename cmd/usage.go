@@ -23,6 +23,7 @@ func strict(c *cobra.Command) {
 		}
 		return nil
 	}
+	use := c.Use
 	if check := c.Args; check != nil {
 		c.Args = func(cmd *cobra.Command, args []string) error {
 			switch {
@@ -31,7 +32,7 @@ func strict(c *cobra.Command) {
 			case len(args) > 0 && cmd.HasSubCommands():
 				return usageError{fmt.Errorf("there is no command %q", strings.TrimPrefix(cmd.CommandPath()+" "+args[0], "kartotek "))}
 			}
-			return usageError{fmt.Errorf("it goes like this: %s", cmd.UseLine())}
+			return usageError{fmt.Errorf("it goes like this: %s %s", cmd.Parent().CommandPath(), use)}
 		}
 	}
 	for _, sub := range c.Commands() {
