@@ -195,7 +195,7 @@ func TestExplainRating(t *testing.T) {
 		"VIP: 14 opens and 5 clicks in the last 8 weeks, last seen 2 days ago. Without anything new it falls on 20 June 2026.":                                                                card("VIP", 50*time.Hour, 14, 5),
 		"average: 1 open and 0 clicks in the last 8 weeks, last seen 1 hour ago. Without anything new it falls on 20 June 2026.":                                                              card("average", time.Hour, 1, 0),
 		"low: no open and no click in the last 8 weeks, last seen 12 weeks ago. Without anything new it falls on 20 June 2026.":                                                               card("low", 12*week, 0, 0),
-		"dormant: no open, click or update for 26 weeks or more, last seen 30 weeks ago.":                                                                                                                      dormant,
+		"dormant: no open, click or update for 26 weeks or more, last seen 30 weeks ago.":                                                                                                     dormant,
 		"low: 1 open and 0 clicks in the last 8 weeks, last seen 3 days ago. The card is frozen, and so is its rating.":                                                                       frozen,
 		"": {Card: Card{Permission: Deleted}},
 	} {
