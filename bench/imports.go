@@ -40,8 +40,7 @@ type outcome struct {
 	Peak int64 // the most memory that the child took, in kilobytes
 }
 
-// What flows has: rows in one transaction, and in one of a load, which the
-// embedded store has.
+// What flows has: rows in one transaction, and in one of a load.
 const (
 	importChunk = 500
 	loadChunk   = 4000
@@ -220,10 +219,10 @@ func (j job) insertBare(ctx context.Context) (out outcome, err error) {
 	}
 	defer conn.Close()
 	in := inserter{from: from, to: conn, atOnce: 1, chunkOf: importChunk, inserts: map[string]*sql.Stmt{}}
-	switch {
-	case j.To.onServer():
+	if j.To.onServer() {
 		in.atOnce = importChunk
-	case j.N >= loadFrom:
+	}
+	if j.N >= loadFrom {
 		in.chunkOf = loadChunk
 	}
 	again, err := withoutIndexes(ctx, conn, j.To)

@@ -15,16 +15,17 @@ const loadFrom = 20_000
 
 // loadChunk is how many rows one transaction of a load takes: the index of the
 // addresses, to which each row comes at another page, is written that much less
-// often.
+// often, and the disk waited for.
 const loadChunk = 4000
 
-// importLoad is the part of an import that fills a store which is small beside
-// the file: most indexes are made at its end then.
+// importLoad is how an import of many rows goes: in larger transactions on a
+// server, which others don't wait for, and in an embedded store that is small
+// beside the file, of which most indexes are made at the end then.
 type importLoad struct {
 	rows  atomic.Int64 // that the file has, about; 0 when that can't be told
 	asked bool
 	under *store.Load // nil: none
-	on    atomic.Bool // there is one
+	on    atomic.Bool // transactions are larger
 	clean atomic.Bool // nobody in the last chunk was known
 }
 
@@ -49,9 +50,8 @@ func (l *importLoad) expect(done, total int64) {
 	}
 }
 
-// goOnLoading begins a load before the first chunk, where it pays: the store at
-// least doubles, so the sorting at the end is mostly of what comes now. Before
-// the others it keeps the load.
+// goOnLoading begins a load before the first chunk, where it pays, and keeps it
+// before the others.
 func (im *importer) goOnLoading(ctx context.Context) error {
 	if im.load.under != nil {
 		return im.load.under.Keep(ctx)
@@ -64,6 +64,17 @@ func (im *importer) goOnLoading(ctx context.Context) error {
 	if !im.o.Confirmed || rows < loadFrom {
 		return nil
 	}
+	if im.s.store.OnServer() {
+		cluster, err := im.s.store.InCluster(ctx)
+		im.load.on.Store(err == nil && !cluster)
+		return err
+	}
+	return im.beginLoad(ctx, rows)
+}
+
+// beginLoad begins one where the store at least doubles, so that the sorting at
+// the end is mostly of what comes now.
+func (im *importer) beginLoad(ctx context.Context, rows int64) error {
 	c, err := im.s.store.Counters(ctx)
 	if err != nil {
 		return err

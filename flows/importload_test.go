@@ -65,6 +65,27 @@ func TestLargeImport(t *testing.T) {
 	}
 }
 
+// TestLargeTransactions: a file of many rows goes in large transactions, on
+// every engine, and comes out the same when it is imported again.
+func TestLargeTransactions(t *testing.T) {
+	d := newDesk(t)
+	file := largeFile(t, 2*loadChunk)
+	for _, want := range []string{"added", "unchanged"} {
+		var before, most int64
+		res, err := d.Import(t.Context(), anna, file, ImportOptions{List: "News", Confirmed: true}, func(p ImportProgress) {
+			most, before = max(most, p.Read-before), p.Read
+		})
+		d.must(err)
+		if got := map[string]int64{"added": res.Added, "unchanged": res.Unchanged}[want]; got != 2*loadChunk {
+			t.Errorf("want all rows %s: %+v", want, res)
+		}
+		if most < loadChunk {
+			t.Errorf("at most %d rows went at once, want %d", most, loadChunk)
+		}
+	}
+	d.check()
+}
+
 // indexes is what a doctor says of them in a word.
 func (d *desk) indexes() string {
 	d.t.Helper()

@@ -22,4 +22,12 @@ func TestGaleraAsked(t *testing.T) {
 		t.Errorf("of %d acts, it was asked of %d", acts, asked)
 	}
 	lostAnswers(t, p)
+	s, err := Open(t.Context(), options(p))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if there, err := s.InCluster(t.Context()); err != nil || !there {
+		t.Errorf("a store on a cluster says whether it is on one: %v, %v", there, err)
+	}
 }

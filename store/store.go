@@ -138,6 +138,22 @@ func (s *Store) Name() string { return s.engine.name() }
 // several transactions at once.
 func (s *Store) OnServer() bool { return isServer(s.engine) }
 
+// InCluster tells whether the store lies on a Galera cluster: what a
+// transaction writes goes to all of its nodes at once there, and much of it
+// holds all of them up.
+func (s *Store) InCluster(ctx context.Context) (bool, error) {
+	e, ok := s.engine.(*mysqlEngine)
+	if !ok {
+		return false, nil
+	}
+	on, err := e.take(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer e.give(on, true)
+	return on.cluster, nil
+}
+
 // SchemaVersion is how many steps of the schema the store has had.
 func (s *Store) SchemaVersion(ctx context.Context) (int64, error) {
 	return s.engine.schemaVersion(ctx)
