@@ -209,13 +209,14 @@ func (im *importer) readAll(ctx context.Context, chunks chan<- []*item) error {
 
 func (im *importer) readChunk() ([]*item, error) {
 	most := im.load.chunk()
-	items := make([]*item, 0, most)
+	items, room := make([]*item, 0, most), make([]item, most)
 	var row intake.Row
 	for len(items) < most {
 		if err := im.in.Next(&row); err != nil {
 			return items, err
 		}
-		it := im.s.itemOf(&row)
+		it := &room[len(items)]
+		im.s.fill(it, &row)
 		if it.problem == "" {
 			it.problem = misfit(im.kinds, it.person.Own)
 		}
@@ -252,7 +253,7 @@ func (im *importer) seal(ctx context.Context, items []*item) error {
 // seemNew are the rows of a chunk whose addresses seem to be new, each once.
 // They are known to be where they can be inserted.
 func (im *importer) seemNew(ctx context.Context, items []*item) (fresh []*item, err error) {
-	states := map[string]store.KnownState{}
+	states := make(map[string]store.KnownState, len(items))
 	if im.load.looks() {
 		if states, err = im.s.store.Known(ctx, keysOf(items)); err != nil {
 			return nil, err

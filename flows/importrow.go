@@ -47,20 +47,21 @@ type item struct {
 	confirm  time.Time
 	confIP   string
 
-	contact  *store.Contact // ready to be inserted, when the address seemed new
+	contact  *store.Contact // made, ready to be inserted, when the address seemed new
+	made     store.Contact
 	evidence []*store.Evidence
 }
 
-// itemOf checks a row and makes its address canonical.
-func (s *Service) itemOf(row *intake.Row) *item {
-	it := &item{line: row.Line, problem: row.Problem}
+// fill takes over a row, checks it and makes its address canonical.
+func (s *Service) fill(it *item, row *intake.Row) {
+	it.line, it.problem = row.Line, row.Problem
 	if it.problem != "" {
-		return it
+		return
 	}
 	address, err := store.ParseAddress(row.Email)
 	if err != nil {
 		it.problem = "no full email address"
-		return it
+		return
 	}
 	it.peppers = s.store.Keys().Peppers()
 	it.address, it.key = address, s.store.Keys().AddressKey(address)
@@ -72,7 +73,7 @@ func (s *Service) itemOf(row *intake.Row) *item {
 		number, err := store.ParseNumber(row.Mobile)
 		if err != nil {
 			it.problem = "the mobile number is not in international form (+45…)"
-			return it
+			return
 		}
 		it.person.Mobile = number.Canonical()
 	}
@@ -88,7 +89,6 @@ func (s *Service) itemOf(row *intake.Row) *item {
 	}
 	it.signedUp, it.signIP = row.SignedUpAt, textIP(row.SignedUpIP)
 	it.confirm, it.confIP = row.ConfirmedAt, textIP(row.ConfirmedIP)
-	return it
 }
 
 func textIP(ip netip.Addr) string {
@@ -127,12 +127,13 @@ func (it *item) acts(list string, a Actor) (signUp, confirm store.EvidenceAct) {
 
 // prepareNew seals the rows of a contact that is confirmed elsewhere.
 func (s *Service) prepareNew(it *item, id int64, list store.List, imported store.Micros, a Actor) error {
-	c := it.base
+	c := &it.made
+	*c = it.base
 	c.SubscriberID, c.Permission = id, table[Unknown][ActImport].To
 	c.SignedUpAt, c.ConfirmedAt = it.times(imported)
 	c.LastSeenAt = max(c.LastSeenAt, c.ConfirmedAt, c.SignedUpAt)
-	startRating(&c, it.base.LastSeenAt, imported)
-	if err := s.store.Seal(&c, it.person); err != nil {
+	startRating(c, it.base.LastSeenAt, imported)
+	if err := s.store.Seal(c, it.person); err != nil {
 		return err
 	}
 	key, err := s.store.Keys().EvidenceKey(it.address)
@@ -140,8 +141,8 @@ func (s *Service) prepareNew(it *item, id int64, list store.List, imported store
 		return err
 	}
 	signUp, confirm := it.acts(list.Name, a)
-	it.evidence = []*store.Evidence{key.Prepare(&c, store.SignedUp, c.SignedUpAt, signUp), key.Prepare(&c, store.Confirmation, c.ConfirmedAt, confirm)}
-	it.contact = &c
+	it.evidence = []*store.Evidence{key.Prepare(c, store.SignedUp, c.SignedUpAt, signUp), key.Prepare(c, store.Confirmation, c.ConfirmedAt, confirm)}
+	it.contact = c
 	return nil
 }
 

@@ -20,6 +20,9 @@ func maskedIn(text string) string {
 	if strings.Contains(text, "@") {
 		text = addressIn.ReplaceAllStringFunc(text, store.Mask)
 	}
+	if !strings.ContainsAny(text, "0123456789") {
+		return text
+	}
 	return numberIn.ReplaceAllStringFunc(text, func(n string) string {
 		if n[0] != '+' && len(strings.FieldsFunc(n, notDigit)) == 1 && len(n) < leastAbroad {
 			return n // a customer's number, perhaps

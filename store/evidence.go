@@ -149,7 +149,7 @@ func (m Micros) record() string {
 	if m == 0 {
 		return ""
 	}
-	return m.Time().Format(ledger.TimeForm)
+	return ledger.FormTime(m.Time())
 }
 
 // Prepare numbers and seals an act of a card, before or in a transaction.

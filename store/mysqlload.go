@@ -130,6 +130,14 @@ func appendField(text []byte, value any) ([]byte, error) {
 		return appendEscaped(text, v), nil
 	case Micros:
 		return strconv.AppendInt(text, int64(v), 10), nil
+	case int:
+		return strconv.AppendInt(text, int64(v), 10), nil
+	case Permission:
+		return strconv.AppendInt(text, int64(v), 10), nil
+	case Rating:
+		return strconv.AppendInt(text, int64(v), 10), nil
+	case Kind:
+		return strconv.AppendInt(text, int64(v), 10), nil
 	}
 	basic, err := driver.DefaultParameterConverter.ConvertValue(value)
 	if err != nil {

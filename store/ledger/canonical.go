@@ -85,11 +85,19 @@ func appendObject(b []byte, m map[string]any) ([]byte, error) {
 
 const hexDigits = "0123456789abcdef"
 
+// asIs are the bytes that stand in a string for themselves, whatever follows.
+var asIs = func() (is [256]bool) {
+	for c := ' '; c <= '~'; c++ {
+		is[c] = c != '"' && c != '\\'
+	}
+	return is
+}()
+
 // appendString writes a string. A byte that is no UTF-8 becomes U+FFFD, as
 // encoding/json has it too.
 func appendString(b []byte, s string) []byte {
 	plain := 0 // of most strings, all
-	for plain < len(s) && s[plain] >= ' ' && s[plain] <= '~' && s[plain] != '"' && s[plain] != '\\' {
+	for plain < len(s) && asIs[s[plain]] {
 		plain++
 	}
 	b = append(append(b, '"'), s[:plain]...)

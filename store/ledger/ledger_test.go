@@ -226,3 +226,12 @@ func TestSplitNotes(t *testing.T) {
 		}
 	}
 }
+
+func TestFormTime(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		at := time.Unix(rapid.Int64Range(-62_135_596_800, 253_402_300_799).Draw(t, "seconds"), rapid.Int64Range(0, 999_999_999).Draw(t, "nanoseconds"))
+		if got, want := FormTime(at), at.UTC().Format(TimeForm); got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	})
+}
