@@ -90,6 +90,9 @@ const MaxSize = 64 << 20
 
 // Parse reads a file, and refuses one that two readers could read differently.
 func Parse(data []byte) (*Bundle, ledger.Digest, error) {
+	if bytes.HasPrefix(bytes.TrimSpace(data), []byte("<")) {
+		return nil, ledger.Digest{}, errors.New("this page is for reading: check the .json file of the same proof")
+	}
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.UseNumber()
 	v, err := strict(dec, 0)
