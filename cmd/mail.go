@@ -39,6 +39,9 @@ func (a *app) mailDKIM() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if len(args) == 0 && a.common.from.Address == noSender {
+				return usageError{errors.New("name the domain that letters come from: kartotek mail dkim your.domain; or set from in the configuration")}
+			}
 			given := a.common.from.Address[strings.LastIndexByte(a.common.from.Address, '@')+1:]
 			if len(args) == 1 {
 				given = args[0]

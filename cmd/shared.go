@@ -45,7 +45,7 @@ func (a *app) sharedSettings(ctx context.Context) (shared, error) {
 		route:     cmp.Or(routeName(a.set.Mail), kept[store.SettingRoute], routeCapture),
 		company:   cmp.Or(a.set.Company, kept[store.SettingCompany], "Kartotek"),
 	}
-	s.from.Address = cmp.Or(a.set.From.Address, kept[store.SettingFrom], "no-reply@localhost.localdomain")
+	s.from.Address = cmp.Or(a.set.From.Address, kept[store.SettingFrom], noSender)
 	s.from.Name = cmp.Or(a.set.From.Name, kept[store.SettingFromName], s.company)
 	s.bounces = kept[store.SettingBounce]
 	if a.set.Bounce != "" {
@@ -74,3 +74,7 @@ func routeName(mail string) string {
 	name, _, _ := strings.Cut(mail, "=")
 	return name
 }
+
+// noSender is who letters are from as long as nobody has said: they stay on
+// this machine.
+const noSender = "no-reply@localhost.localdomain"
