@@ -21,51 +21,6 @@ import (
 	"kartotek/store"
 )
 
-// mail compares the outbox with Postfix's queue, both durable, both on the way to smtp-sink; and where the sink is far away,
-// with go-smtp's client, which has no queue at all. What is compared is a letter to nobody who has a card; a confirmation
-// mail leaves evidence on its card as well, in the same transaction as its verdict, for which Postfix has nothing.
-func (b *bench) mail(ctx context.Context) error {
-	n := max(b.n/50, 100)
-	base, err := b.postfix(ctx, n)
-	if err != nil {
-		return err
-	}
-	far, err := b.byGoSMTP(ctx, n/2)
-	if err != nil {
-		return err
-	}
-	ceiling, err := b.signingAlone(n)
-	if err != nil {
-		return err
-	}
-	b.add(row{
-		what: fmt.Sprint(n, " letters, signed by two keys on all cores and nothing else, beside Postfix and OpenDKIM"),
-		ours: perSecond(n, ceiling), baseline: perSecond(n, base.signed), ratio: fmt.Sprintf("%.2fx", float64(base.signed)/float64(ceiling)),
-	})
-	for _, m := range []struct {
-		what string
-		n    int
-		way  mailWay
-		base time.Duration
-		want float64
-	}{
-		{"letters, end to end, against Postfix", n, mailWay{}, base.end, map[string]float64{sqlite: 10, mariaDB: 4}[b.engine]},
-		{"letters, a full queue, against Postfix", n, mailWay{queued: true}, base.drain, 8},
-		{"letters, signed by two keys, against Postfix and OpenDKIM", n, mailWay{signed: true}, base.signed, 3},
-		{"confirmation letters, each with evidence on its card, end to end", n, mailWay{evidence: true}, base.end, 0},
-		{"confirmation letters, each with evidence on its card, a full queue", n, mailWay{evidence: true, queued: true}, base.drain, 0},
-		{"letters, 20 ms away, against go-smtp without a queue", n / 2, mailWay{queued: true, round: roundTrip}, far, 1.8},
-	} {
-		b.tell("sending %d letters out of the outbox", m.n)
-		took, err := b.letters(ctx, m.n, m.way)
-		if err != nil {
-			return err
-		}
-		b.rate(fmt.Sprint(m.n, " ", m.what), m.n, took, m.base, m.want)
-	}
-	return nil
-}
-
 // roundTrip is that of a server far away.
 const roundTrip = 20 * time.Millisecond
 
@@ -77,21 +32,9 @@ type mailWay struct {
 	round    time.Duration // to the sink and back
 }
 
-// rate adds a line of two rates, of which ours has to be so many times the other; 0 for any.
-func (b *bench) rate(what string, n int, ours, base time.Duration, least float64) {
-	ratio := float64(base) / float64(ours)
-	r := row{what: what, ours: perSecond(n, ours), baseline: perSecond(n, base), ratio: fmt.Sprintf("%.2fx", ratio)}
-	if least > 0 {
-		r.target, r.verdict = fmt.Sprintf(">= %.1fx", least), verdict(ratio >= least)
-	}
-	b.add(r)
-}
-
-func perSecond(n int, d time.Duration) string { return fmt.Sprintf("%.0f /s", float64(n)/d.Seconds()) }
-
-// letters is how long n letters take, from the first put into the outbox until the last has been marked as delivered; or
-// from a full outbox.
-func (b *bench) letters(ctx context.Context, n int, way mailWay) (took time.Duration, err error) {
+// letters is how many of n letters are sent in a second, from the first put into the outbox until the last has been
+// marked as delivered; or from a full outbox.
+func (b *bench) letters(ctx context.Context, n int, way mailWay) (perSecond float64, err error) {
 	p, err := b.fresh(ctx, fmt.Sprintf("mail-%v-%v-%v-%v", way.evidence, way.queued, way.signed, way.round))
 	if err != nil {
 		return 0, err
@@ -144,11 +87,11 @@ func (b *bench) letters(ctx context.Context, n int, way mailWay) (took time.Dura
 		}
 	}
 	err = untilMarked(ctx, s)
-	return time.Since(began), err
+	return float64(n) / time.Since(began).Seconds(), err
 }
 
-// signingAlone is how long all cores take to sign n letters: what sending signed ones can't be faster than.
-func (b *bench) signingAlone(n int) (took time.Duration, err error) {
+// signingAlone is how many of n letters all cores sign in a second: what sending signed ones can't be faster than.
+func (b *bench) signingAlone(n int) (perSecond float64, err error) {
 	keys, err := b.signingKeys()
 	if err != nil {
 		return 0, err
@@ -167,7 +110,7 @@ func (b *bench) signingAlone(n int) (took time.Duration, err error) {
 		})
 	}
 	err = g.Wait()
-	return time.Since(began), err
+	return float64(n) / time.Since(began).Seconds(), err
 }
 
 // signingKeys are those of this run.

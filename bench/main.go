@@ -24,7 +24,6 @@ import (
 	"slices"
 	"strings"
 	"syscall"
-	"time"
 
 	"kartotek/mta"
 	"kartotek/store/mariadb"
@@ -40,12 +39,8 @@ type bench struct {
 
 	engine    string // that is measured now
 	server    *mariadb.Server
-	databases []string // gone after the run
-
-	// The same for all engines.
-	postfixTook postfixTimes
-	goSMTPTook  time.Duration
-	dkim        []mta.SigningKey
+	databases []string         // gone after the run
+	dkim      []mta.SigningKey // the same for all engines
 }
 
 // parts are what can be measured, in the order in which it is: imports come

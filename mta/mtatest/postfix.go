@@ -230,14 +230,20 @@ func (p *Postfix) remove() error {
 	return os.RemoveAll(p.dir)
 }
 
-// Release lets a Postfix go on that was started with defer_transports set, and kept all letters for that.
+// Release prepares a Postfix that was started with defer_transports set for delivering what it has kept for that.
 func (p *Postfix) Release(ctx context.Context) error {
-	for _, c := range []*exec.Cmd{
-		p.command(ctx, "postconf", "-e", "defer_transports="), p.command(ctx, "postfix", "reload"), p.command(ctx, "postqueue", "-f"),
-	} {
+	for _, c := range []*exec.Cmd{p.command(ctx, "postconf", "-e", "defer_transports="), p.command(ctx, "postfix", "reload")} {
 		if out, err := c.CombinedOutput(); err != nil {
 			return fmt.Errorf("letting Postfix go on: %w: %s", err, out)
 		}
+	}
+	return nil
+}
+
+// Flush makes Postfix deliver what is in its queue.
+func (p *Postfix) Flush(ctx context.Context) error {
+	if out, err := p.command(ctx, "postqueue", "-f").CombinedOutput(); err != nil {
+		return fmt.Errorf("letting Postfix deliver its queue: %w: %s", err, out)
 	}
 	return nil
 }
