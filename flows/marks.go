@@ -16,6 +16,10 @@ const (
 	// embedded store has one writer: a second one would but take half of what the
 	// first one could write.
 	marksAtOnce, marksAtOnceOnServer = 1, 2
+	// marksBeside is how many verdicts have to wait before a transaction of their
+	// own begins beside another. Fewer wait for that one's end, and become more:
+	// a transaction costs as much as a dozen letters.
+	marksBeside = 32
 	// markWithin is how long one may take.
 	markWithin = 2 * time.Minute
 )
@@ -25,7 +29,8 @@ const (
 // the busier the store is, the fewer transactions there are. Guarded by the
 // spool's lock.
 type marks struct {
-	slots   chan struct{} // one for each transaction under way
+	atOnce  int // transactions under way at most
+	under   int // that are
 	waiting []*mark
 	led     bool // one of those that wait opens the next transaction
 }
@@ -61,10 +66,7 @@ func (sp *Spool) Mark(ctx context.Context, owner string, id int64, v verdict) er
 	}
 	sp.mu.Lock()
 	sp.marks.waiting = append(sp.marks.waiting, m)
-	if !sp.marks.led {
-		sp.marks.led = true
-		m.lead <- struct{}{}
-	}
+	sp.marks.open()
 	sp.mu.Unlock()
 	for {
 		select {
@@ -99,8 +101,18 @@ func (sp *Spool) prepare(m *mark) error {
 	return nil
 }
 
-// take takes what waits, up to the most that a transaction writes, and lets
-// another be opened for what comes from here on.
+// open lets one of those that wait open a transaction, if there is none, or
+// enough wait for another beside it.
+func (q *marks) open() {
+	if q.led || len(q.waiting) == 0 || q.under > 0 && (q.under == q.atOnce || len(q.waiting) < marksBeside) {
+		return
+	}
+	q.led = true
+	q.under++
+	q.waiting[0].lead <- struct{}{}
+}
+
+// take takes what waits, up to the most that a transaction writes.
 func (sp *Spool) take() []*mark {
 	sp.mu.Lock()
 	defer sp.mu.Unlock()
@@ -108,17 +120,14 @@ func (sp *Spool) take() []*mark {
 	n := min(len(q.waiting), maxMarks)
 	batch := q.waiting[:n:n]
 	q.waiting = q.waiting[n:]
-	if q.led = len(q.waiting) > 0; q.led {
-		q.waiting[0].lead <- struct{}{}
-	}
+	q.led = false
+	q.open()
 	return batch
 }
 
 // write writes what waits; what fails together is tried one by one, so that no
 // letter suffers for another.
 func (sp *Spool) write(ctx context.Context) {
-	sp.marks.slots <- struct{}{}
-	defer func() { <-sp.marks.slots }()
 	ctx, cancel := context.WithTimeout(ctx, markWithin)
 	defer cancel()
 	var batch []*mark
@@ -148,6 +157,8 @@ func (sp *Spool) write(ctx context.Context) {
 			delete(sp.claimed, m.id)
 		}
 	}
+	sp.marks.under--
+	sp.marks.open()
 	sp.mu.Unlock()
 	for _, m := range batch {
 		close(m.done)

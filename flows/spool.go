@@ -41,7 +41,7 @@ func (s *Service) Spool() *Spool {
 	if s.store.OnServer() {
 		atOnce = marksAtOnceOnServer
 	}
-	sp.marks.slots = make(chan struct{}, atOnce)
+	sp.marks.atOnce = atOnce
 	return sp
 }
 

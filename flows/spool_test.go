@@ -292,7 +292,7 @@ func TestMarksOfOnePoisonedLetter(t *testing.T) {
 	for _, m := range marks {
 		d.must(sp.prepare(m))
 	}
-	sp.marks.waiting = marks
+	sp.marks.waiting, sp.marks.under = marks, 1
 	sp.write(t.Context())
 	if !errors.Is(marks[0].err, mta.ErrLost) {
 		t.Errorf("another's mark: %v", marks[0].err)
