@@ -14,7 +14,7 @@ import (
 const (
 	// defaultConcurrency is how many letters are in hand at once: several for each connection, so that some are read,
 	// signed or marked while others are on the wire, and a claim takes many.
-	defaultConcurrency = 256
+	defaultConcurrency = 512
 	defaultPoll        = 2 * time.Second
 	// A lease is renewed while its letter is in hand, so that it can be short: after a crash nobody takes the letter
 	// before it has ended. What can't be renewed is broken off early enough.
@@ -64,7 +64,7 @@ type Option func(*Sender)
 // WithLogger logs to l instead of slog's default.
 func WithLogger(l *slog.Logger) Option { return func(s *Sender) { s.log = l } }
 
-// WithConcurrency bounds the letters in hand at once; the default is 256. A quarter more may be urgent ones.
+// WithConcurrency bounds the letters in hand at once; the default is 512. A quarter more may be urgent ones.
 func WithConcurrency(n int) Option {
 	return func(s *Sender) { s.slots, s.spare = max(n, 1), max(n/4, 1) }
 }
