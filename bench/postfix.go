@@ -16,10 +16,13 @@ import (
 // sourceConns is over how many connections, or from how many goroutines, letters come in.
 const sourceConns = 32
 
+// sinkConns is how many connections to the sink tuned senders may have, Postfix and ours.
+const sinkConns = "100"
+
 // tuned is what Postfix's own TUNING_README advises for a machine that only passes letters on.
 var tuned = map[string]string{
-	"default_process_limit": "200", "default_destination_concurrency_limit": "100", "initial_destination_concurrency": "50",
-	"smtp_destination_concurrency_limit": "100", "smtp_connection_cache_on_demand": "yes", "smtp_connection_cache_time_limit": "10s",
+	"default_process_limit": "200", "default_destination_concurrency_limit": sinkConns, "initial_destination_concurrency": "50",
+	"smtp_destination_concurrency_limit": sinkConns, "smtp_connection_cache_on_demand": "yes", "smtp_connection_cache_time_limit": "10s",
 	"smtp_connection_reuse_count_limit": "0", "qmgr_message_active_limit": "60000", "qmgr_message_recipient_limit": "60000",
 	"in_flow_delay": "0s", "smtpd_client_connection_count_limit": "0", "smtp_tls_security_level": "none", "smtputf8_enable": "no",
 	"queue_run_delay": "300s", "minimal_backoff_time": "300s", "hopcount_limit": "500", "smtpd_recipient_restrictions": "permit_mynetworks, reject",

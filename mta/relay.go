@@ -18,11 +18,16 @@ var ErrRelay = errors.New("the relay can't be used")
 // maxPasswordFile is the size in bytes up to which a file is read for a password.
 const maxPasswordFile = 4096
 
-// Limits of the relay, which is the company's own: more than strangers get. Further letters would wait for the store.
+// Limits of the relay, which is the company's own: more than strangers get. Postfix as it is packaged takes 50
+// connections from one client; its address may name more for a server that takes them.
 var ofRelay = Limits{Connections: 48, PerConnection: 10_000}
 
-// firstToRelay is how many connections the relay gets at first.
-const firstToRelay = 8
+const (
+	// firstToRelay is how many connections the relay gets at first.
+	firstToRelay = 8
+	// mostToRelay is how many its address may name: some letters more are in hand than there are connections.
+	mostToRelay = 256
+)
 
 // Relay is the route through a smart host: a server that takes all our letters and delivers them itself. It may have
 // several hosts: each letter goes to the first of them that answers and doesn't put it off.
@@ -37,8 +42,9 @@ type Relay struct {
 //	smtp://HOST:25                  no login; encrypted where the server offers it
 //
 // HOST:PORT may be several with commas between them, in the order in which they are tried. The password may be in a
-// file instead: ?password-file=PATH. Characters with a meaning in URLs are percent-encoded. Login is
-// within TLS only, by SCRAM, PLAIN or LOGIN as the server offers them. Nothing is dialled yet.
+// file instead: ?password-file=PATH. ?connections=N is how many the host gets at most, 48 otherwise. Characters with a
+// meaning in URLs are percent-encoded. Login is within TLS only, by SCRAM, PLAIN or LOGIN as the server offers them.
+// Nothing is dialled yet.
 func NewRelay(rawURL string) (*Relay, error) {
 	r := &Relay{}
 	for _, one := range eachHost(rawURL) {
@@ -91,15 +97,19 @@ func relayServer(rawURL string) (*server, error) {
 	}
 	addr := net.JoinHostPort(host, port)
 	d := &door{dial: dialTo(addr), name: host, implicit: u.Scheme == "smtps", patience: usualPatience}
-	if d.user, d.password, err = credentials(u); err != nil {
+	path, limits, err := relaySettings(u)
+	if err != nil {
+		return nil, err
+	}
+	if d.user, d.password, err = credentials(u, path); err != nil {
 		return nil, err
 	}
 	if d.implicit || d.user != "" {
 		d.level = tlsRequired
 	}
-	g := newGate(ofRelay, firstToRelay)
+	g := newGate(limits, firstToRelay)
 	g.ours = true
-	return &server{pool: pool{door: d, host: addr, perConn: ofRelay.PerConnection}, gate: g}, nil
+	return &server{pool: pool{door: d, host: addr, perConn: limits.PerConnection}, gate: g}, nil
 }
 
 func relayHost(name string) (string, error) {
@@ -113,16 +123,31 @@ func relayHost(name string) (string, error) {
 	return host, nil
 }
 
-// credentials reads the user and the password out of the URL or the file that it names.
-func credentials(u *url.URL) (user, password string, err error) {
+// relaySettings are those that follow the ? in the URL: the path of the password's file, empty for none, and the limits.
+func relaySettings(u *url.URL) (passwordFile string, l Limits, err error) {
 	query, err := url.ParseQuery(u.RawQuery)
 	if err != nil {
-		return "", "", fmt.Errorf("%w: what follows the ? in its address is not understood", ErrRelay)
+		return "", l, fmt.Errorf("%w: what follows the ? in its address is not understood", ErrRelay)
 	}
-	path := query.Get("password-file")
-	if len(query) > 1 || len(query) == 1 && path == "" {
-		return "", "", fmt.Errorf("%w: its address may have one setting only, ?password-file=PATH", ErrRelay)
+	l = ofRelay
+	for name, values := range query {
+		value := strings.Join(values, "&")
+		switch {
+		case name == "password-file" && value != "" && len(values) == 1:
+			passwordFile = value
+		case name == "connections":
+			if l.Connections, err = strconv.Atoi(value); err != nil || l.Connections < 1 || l.Connections > mostToRelay {
+				return "", l, fmt.Errorf("%w: connections in its address must be a number from 1 to %d", ErrRelay, mostToRelay)
+			}
+		default:
+			return "", l, fmt.Errorf("%w: its address may have two settings only, ?password-file=PATH and connections=N", ErrRelay)
+		}
 	}
+	return passwordFile, l, nil
+}
+
+// credentials reads the user and the password out of the URL, or the password out of a file.
+func credentials(u *url.URL, path string) (user, password string, err error) {
 	user = u.User.Username()
 	password, given := u.User.Password()
 	switch {

@@ -42,6 +42,7 @@ func TestNewRelay(t *testing.T) {
 		{"smtp://127.0.0.1:2525", seen{"127.0.0.1:2525", "127.0.0.1", "", "", false, tlsOpportunistic}},
 		{"smtp://[::1]:25", seen{"[::1]:25", "::1", "", "", false, tlsOpportunistic}},
 		{"smtp://u@h?password-file=" + good, seen{"h:587", "h", "u", "s3cret@/:", false, tlsRequired}},
+		{"smtp://u@h?connections=9&password-file=" + good, seen{"h:587", "h", "u", "s3cret@/:", false, tlsRequired}},
 	}
 	for i, tt := range tests {
 		r, err := NewRelay(tt.url)
@@ -52,6 +53,13 @@ func TestNewRelay(t *testing.T) {
 		d := r.servers[0].door
 		if diff := cmp.Diff(tt.want, seen{r.servers[0].host, d.name, d.user, d.password, d.implicit, d.level}); diff != "" {
 			t.Errorf("%d: %s", i, diff)
+		}
+		conns := ofRelay.Connections
+		if strings.Contains(tt.url, "connections=9") {
+			conns = 9
+		}
+		if got := r.servers[0].gate.limits.Connections; got != conns {
+			t.Errorf("%d: up to %d connections, want %d", i, got, conns)
 		}
 		if want := "relay " + tt.want.Addr; r.Name() != want {
 			t.Errorf("%d: name %q, want %q", i, r.Name(), want)
@@ -78,7 +86,11 @@ func TestRelayURLRefused(t *testing.T) {
 		{"smtp://:s3cret@h", "user name"},
 		{"smtp://h?password-file=" + good, "user name"},
 		{"smtp://u:s3cret@h?password-file=" + good, "not both"},
-		{"smtp://u:s3cret@h?tls=none", "one setting only"},
+		{"smtp://u:s3cret@h?tls=none", "two settings only"},
+		{"smtp://u@h?password-file=", "two settings only"},
+		{"smtp://u:s3cret@h?connections=0", "from 1 to 256"},
+		{"smtp://u:s3cret@h?connections=257", "from 1 to 256"},
+		{"smtp://u:s3cret@h?connections=9&connections=9", "from 1 to 256"},
 		{"smtp://u@h?password-file=" + good + ".none", "no such file"},
 		{"smtp://u@h?password-file=" + empty, "on one line"},
 		{"smtp://u@h?password-file=" + two, "on one line"},
