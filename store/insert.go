@@ -69,8 +69,21 @@ func (tx *Tx) onEach(ctx context.Context, change string, args, ids []any) (int64
 
 // onEach takes one way to a server for all.
 func (e *mysqlEngine) onEach(ctx context.Context, tx *Tx, change string, args, ids []any) (int64, error) {
-	in, list := inList(ids)
-	return tx.exec(ctx, change+` IN (`+in+`)`, append(slices.Clip(args), list...)...)
+	among, list := among(ids)
+	return tx.exec(ctx, change+among, append(slices.Clip(args), list...)...)
+}
+
+// among is the condition behind a column that its id is one of these: a list or,
+// where they follow each other, a range, for which a database has less to plan
+// and to look up.
+func among(ids []any) (condition string, args []any) {
+	for i, id := range ids[1:] {
+		if id.(int64) != ids[i].(int64)+1 {
+			in, args := inList(ids)
+			return ` IN (` + in + `)`, args
+		}
+	}
+	return ` BETWEEN ? AND ?`, []any{ids[0], ids[len(ids)-1]}
 }
 
 // insertAll gives a server many rows as a file, where it takes any, or else with

@@ -1,9 +1,11 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -141,6 +143,7 @@ func (tx *Tx) ClaimLetters(ctx context.Context, now Micros, n, spare int, owner 
 		tx.add(l.State.counter(), -1)
 		tx.add(LetterSending.counter(), 1)
 	}
+	slices.SortFunc(ids, func(a, b any) int { return cmp.Compare(a.(int64), b.(int64)) })
 	changed, err := tx.onEach(ctx, `UPDATE outbox SET state = ?, owner = ?, due_at = ?, attempts = attempts + 1 WHERE state <= ? AND due_at <= ? AND letter_id`,
 		[]any{LetterSending, owner, until, LetterSending, now}, ids)
 	if err != nil {
@@ -149,7 +152,7 @@ func (tx *Tx) ClaimLetters(ctx context.Context, now Micros, n, spare int, owner 
 	if changed != int64(len(found)) {
 		return nil, errConflict
 	}
-	in, args := inList(ids)
+	among, args := among(ids)
 	byID := make(map[int64]*Claimed, len(found))
 	if err := tx.each(ctx, func(rows *sql.Rows) error {
 		c := &Claimed{Letter: Letter{State: LetterSending, DueAt: until, Owner: owner}}
@@ -157,14 +160,14 @@ func (tx *Tx) ClaimLetters(ctx context.Context, now Micros, n, spare int, owner 
 		byID[c.ID] = c
 		return err
 	}, `SELECT o.letter_id, o.subscriber_id, o.list_id, o.kind, o.attempts, o.created_at, COALESCE(l.name, ''), b.sealed
- FROM outbox o JOIN bodies b ON b.letter_id = o.letter_id LEFT JOIN lists l ON l.list_id = o.list_id WHERE o.letter_id IN (`+in+`)`, args...); err != nil {
+ FROM outbox o JOIN bodies b ON b.letter_id = o.letter_id LEFT JOIN lists l ON l.list_id = o.list_id WHERE o.letter_id`+among, args...); err != nil {
 		return nil, err
 	}
 	out := make([]Claimed, 0, len(found))
-	for i, l := range found {
+	for _, l := range found {
 		c := byID[l.ID]
 		if c == nil {
-			return nil, fmt.Errorf("letter %v has no body: %w", ids[i], ErrDamaged)
+			return nil, fmt.Errorf("letter %d has no body: %w", l.ID, ErrDamaged)
 		}
 		c.Letter.State = l.State // what it was claimed as
 		out = append(out, *c)
