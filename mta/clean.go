@@ -113,10 +113,17 @@ func matchFold(s, sub string) int {
 	return n
 }
 
-// containsFold tells whether sub is somewhere in s, which is ASCII, but for letter case.
+// containsFold tells whether sub is somewhere in s, which is ASCII, but for letter case. It looks closer only where the
+// first character fits.
 func containsFold(s, sub string) bool {
+	first, _ := utf8.DecodeRuneInString(sub)
+	first = unicode.ToLower(first)
 	for i := range len(s) {
-		if matchFold(s[i:], sub) > 0 {
+		c := rune(s[i])
+		if 'A' <= c && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		if c == first && matchFold(s[i:], sub) > 0 {
 			return true
 		}
 	}
