@@ -24,14 +24,16 @@ const loadChunk = 4000
 type importLoad struct {
 	rows  atomic.Int64 // that the file has, about; 0 when that can't be told
 	asked bool
-	under *store.Load // nil: none
+	under *store.Load // nil: none; set before on
 	on    atomic.Bool // transactions are larger
 	clean atomic.Bool // nobody in the last chunk was known
 }
 
-// chunk is how many rows one transaction takes.
+// chunk is how many rows one transaction takes. On a server those of people who
+// are known are few: each takes some ways there, and their cards are locked
+// until the end.
 func (l *importLoad) chunk() int {
-	if l.on.Load() {
+	if l.on.Load() && (l.under != nil || l.clean.Load()) {
 		return loadChunk
 	}
 	return importChunk
