@@ -26,7 +26,13 @@ func writeFile(path string, write func(io.Writer) error) (size int64, err error)
 		return 0, err
 	}
 	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.tmp") // mode 0600
-	if err != nil {
+	var of *fs.PathError
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return 0, fmt.Errorf("there is no directory %s: make it first, or name another", filepath.Dir(path))
+	case errors.As(err, &of): // nobody has heard of the name that it would have had until then
+		return 0, fmt.Errorf("%s can't be written: %w", path, of.Err)
+	case err != nil:
 		return 0, err
 	}
 	defer func() {
