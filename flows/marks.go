@@ -177,7 +177,7 @@ func (sp *Spool) writeAll(ctx context.Context, tx *store.Tx, batch []*mark, asRe
 			ids = append(ids, m.id)
 			continue
 		}
-		w.deliver(m.owner, m.ready.handing, m.ready.attempt)
+		w.deliver(m.ready.handing, m.ready.attempt)
 	}
 	leased, err := tx.Leased(ctx, ids)
 	if err != nil {
@@ -216,24 +216,24 @@ type written struct {
 
 // ending is what letters that end together have in common.
 type ending struct {
-	owner string
-	state store.LetterState
+	attempt int
+	state   store.LetterState
 }
 
-func (w *written) end(l store.Letter, owner string, state store.LetterState) {
-	e := ending{owner, state}
+func (w *written) end(l store.Letter, state store.LetterState) {
+	e := ending{l.Attempts, state}
 	w.ended[e] = append(w.ended[e], l)
 }
 
-func (w *written) deliver(owner string, h handing, a store.Attempt) {
+func (w *written) deliver(h handing, a store.Attempt) {
 	w.handed = append(w.handed, h)
 	w.attempts = append(w.attempts, a)
-	w.end(h.letter, owner, store.LetterDelivered)
+	w.end(h.letter, store.LetterDelivered)
 }
 
 func (sp *Spool) writeOne(ctx context.Context, tx *store.Tx, l store.Letter, v verdict, w *written) error {
 	if v.State == verdictPostponed {
-		return tx.PostponeLetter(ctx, l, sp.was(l.ID), store.At(v.Retry))
+		return tx.PostponeLetter(ctx, l, store.At(v.Retry))
 	}
 	e, err := sp.envelope(ctx, tx, l.ID)
 	if err != nil {
@@ -242,7 +242,7 @@ func (sp *Spool) writeOne(ctx context.Context, tx *store.Tx, l store.Letter, v v
 	switch v.State {
 	case verdictDelivered:
 		a := attemptOf(l, e, v, store.LetterDelivered)
-		w.deliver(l.Owner, handing{letter: l, envelope: e, handed: handedAs(a, v)}, a)
+		w.deliver(handing{letter: l, envelope: e, handed: handedAs(a, v)}, a)
 		return nil
 	case verdictDeferred:
 		w.attempts = append(w.attempts, attemptOf(l, e, v, store.LetterDeferred))
@@ -250,7 +250,7 @@ func (sp *Spool) writeOne(ctx context.Context, tx *store.Tx, l store.Letter, v v
 	}
 	a := attemptOf(l, e, v, store.LetterRefused)
 	w.attempts = append(w.attempts, a)
-	w.end(l, l.Owner, store.LetterRefused)
+	w.end(l, store.LetterRefused)
 	return sp.s.comesBack(ctx, tx, l, a.Enhanced, a.Reply, true)
 }
 
@@ -278,15 +278,4 @@ func (sp *Spool) envelope(ctx context.Context, tx *store.Tx, id int64) (store.En
 		return l.Envelope, nil
 	}
 	return tx.Envelope(ctx, id)
-}
-
-// was is what a letter in hand waits as when nobody was asked to take it: an
-// urgent one stays urgent.
-func (sp *Spool) was(id int64) store.LetterState {
-	sp.mu.Lock()
-	defer sp.mu.Unlock()
-	if l := sp.claimed[id]; l.State == store.LetterUrgent || l.State == store.LetterDue {
-		return l.State
-	}
-	return store.LetterDeferred
 }

@@ -71,7 +71,7 @@ func (sp *Spool) Claim(ctx context.Context, owner string, n, spare int, lease ti
 	}
 	var found []store.Claimed
 	err := s.store.InTx(ctx, func(tx *store.Tx) (err error) {
-		found, err = tx.ClaimLetters(ctx, now, n, spare, owner, store.At(s.now().Add(lease)))
+		found, err = tx.ClaimLetters(ctx, store.Claim{Owner: owner, Now: now, Until: store.At(s.now().Add(lease)), N: n, Spare: spare, InHand: sp.inHand()})
 		return err
 	})
 	if err != nil {
@@ -80,6 +80,7 @@ func (sp *Spool) Claim(ctx context.Context, owner string, n, spare int, lease ti
 	sp.more.Store(len(found) > 0)
 	out := make([]mta.Letter, 0, len(found))
 	hand := make([]inHand, 0, len(found))
+	var damaged []store.Letter
 	for i := range found {
 		l := &found[i]
 		from, bad := "", s.store.Keys().OpenClaimed(l)
@@ -87,21 +88,49 @@ func (sp *Spool) Claim(ctx context.Context, owner string, n, spare int, lease ti
 			from, bad = s.senderOf(l.ID, l.From)
 		}
 		if bad != nil {
-			err = errors.Join(err, bad) // it comes back when its lease has ended
+			err = errors.Join(err, bad)
+			damaged = append(damaged, l.Letter)
 			continue
 		}
 		out = append(out, mta.Letter{
-			ID: l.ID, From: from, To: l.To, Data: l.Data, Attempts: l.Attempts, Created: l.CreatedAt.Time(), Urgent: l.State == store.LetterUrgent,
+			ID: l.ID, From: from, To: l.To, Data: l.Data, Attempts: l.Attempts, Created: l.CreatedAt.Time(), Urgent: l.Was() == store.LetterUrgent,
 		})
 		l.Data = nil
 		hand = append(hand, inHand{l.Letter, l.Envelope, l.ListName})
 	}
 	sp.mu.Lock()
-	defer sp.mu.Unlock()
 	for _, l := range hand {
 		sp.claimed[l.ID] = l
 	}
+	sp.mu.Unlock()
+	if damaged != nil {
+		err = errors.Join(err, sp.putBack(ctx, damaged, s.now().Add(lease)))
+	}
 	return out, err
+}
+
+// inHand are the letters that were claimed and have no verdict yet.
+func (sp *Spool) inHand() []store.Letter {
+	sp.mu.Lock()
+	defer sp.mu.Unlock()
+	out := make([]store.Letter, 0, len(sp.claimed))
+	for _, l := range sp.claimed {
+		out = append(out, l.Letter)
+	}
+	return out
+}
+
+// putBack lets letters wait that can't be opened: the next look may go better,
+// and somebody has to see to them.
+func (sp *Spool) putBack(ctx context.Context, letters []store.Letter, until time.Time) error {
+	return sp.s.store.InTx(ctx, func(tx *store.Tx) error {
+		for _, l := range letters {
+			if err := tx.PostponeLetter(ctx, l, store.At(until)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // Renew lets the leases of owner begin anew.

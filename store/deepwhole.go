@@ -74,6 +74,18 @@ func (d *deep) sealed(ctx context.Context) error {
 
 // letters counts the outbox by state.
 func (d *deep) letters(ctx context.Context) error {
+	all, err := d.leases(ctx)
+	if err != nil {
+		return err
+	}
+	leased, err := d.leasedLetters(ctx, all, 0, 0)
+	if err != nil {
+		return err
+	}
+	for _, l := range leased {
+		d.counts[l.row.state.counter()]--
+		d.counts[LetterSending.counter()]++
+	}
 	return d.each(ctx, func(rows *sql.Rows) error {
 		var state LetterState
 		var n int64

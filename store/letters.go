@@ -1,29 +1,38 @@
 package store
 
 import (
-	"cmp"
 	"context"
 	"database/sql"
-	"fmt"
-	"slices"
-	"strings"
 )
 
 // MoveLetter holds a letter that waits, lets a held one go on, or makes one due
 // at another time, guarded by what was read: whoever claimed it in between makes
 // the transaction start again.
 func (tx *Tx) MoveLetter(ctx context.Context, l *Letter, state LetterState, due Micros) error {
+	if l.State.Open() {
+		all, err := tx.leases(ctx)
+		if err != nil {
+			return err
+		}
+		if err := tx.takeTurn(ctx, lease{id: all.next()}); err != nil {
+			return err
+		}
+	}
 	return tx.moveLetter(ctx, l, state, due, "")
 }
 
+// moveLetter takes a letter that is leased out of that: the attempt counts.
 func (tx *Tx) moveLetter(ctx context.Context, l *Letter, state LetterState, due Micros, owner string) error {
-	if err := tx.one(ctx, `UPDATE outbox SET state = ?, due_at = ?, owner = ? WHERE letter_id = ? AND state = ? AND due_at = ? AND owner = ?`,
-		state, due, owner, l.ID, l.State, l.DueAt, l.Owner); err != nil {
+	r := l.row
+	left := max(l.LastLease, r.lease)
+	if err := tx.one(ctx, `UPDATE outbox SET state = ?, due_at = ?, owner = ?, attempts = ?, last_lease = ? WHERE letter_id = ? AND state = ? AND due_at = ? AND owner = ? AND attempts = ?`,
+		state, due, owner, l.Attempts, left, l.ID, r.state, r.due, r.owner, r.attempts); err != nil {
 		return err
 	}
 	tx.add(l.State.counter(), -1)
 	tx.add(state.counter(), 1)
-	l.State, l.DueAt, l.Owner = state, due, owner
+	l.State, l.DueAt, l.Owner, l.LastLease = state, due, owner, left
+	l.leased(lease{}, false)
 	return nil
 }
 
@@ -51,134 +60,35 @@ func (tx *Tx) HoldLetters(ctx context.Context, id int64, hold bool, now Micros) 
 	return nil
 }
 
-// Claimed is a letter that was leased, with its body.
-type Claimed struct {
-	Letter
-	Envelope // after OpenClaimed
-	// ListName is that of the letter's list; empty where there is none.
-	ListName string
-
-	sealed []byte
-}
-
-// OpenClaimed unseals a letter; the error names it by its number alone.
-func (k *Keys) OpenClaimed(c *Claimed) error {
-	err := k.openEnvelope(c.ID, c.sealed, &c.Envelope)
-	c.sealed = nil
+// DropLetters removes a card's letters: in every state, or with a list only
+// those of it that were not sent.
+func (tx *Tx) DropLetters(ctx context.Context, id, listID int64) error {
+	letters, err := tx.LettersOf(ctx, id)
 	if err != nil {
-		return fmt.Errorf("opening letter %d: %w", c.ID, err)
+		return err
+	}
+	for _, l := range letters {
+		if listID != 0 && (l.ListID != listID || !l.State.Open() && l.State != LetterHeld) {
+			continue
+		}
+		if err := tx.DropLetter(ctx, l); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
-// dueQuery finds what a sender may take. A lease that ran out is due again.
-var dueQuery = func() string {
-	arm := `SELECT * FROM (SELECT letter_id, state FROM outbox WHERE state = %d AND due_at <= ? ORDER BY due_at, letter_id LIMIT ?) q%d`
-	var arms []string
-	for _, s := range []LetterState{LetterUrgent, LetterSending, LetterDeferred, LetterDue} {
-		arms = append(arms, fmt.Sprintf(arm, s, s))
+// DropLetter removes a letter, its text and what was said about it for good.
+func (tx *Tx) DropLetter(ctx context.Context, l Letter) error {
+	if name := l.State.counter(); name != "" {
+		tx.add(name, -1)
 	}
-	return strings.Join(arms, " UNION ALL ")
-}()
-
-// dueLetter is a letter that can be claimed, as far as that needs it.
-type dueLetter struct {
-	ID    int64
-	State LetterState
-}
-
-// due reads the ids of up to n letters that are due at a time, and of up to
-// spare more that are urgent. The urgent ones come first, then those whose
-// sender died, then the others, repeated attempts and first ones in turn.
-func (q queries) due(ctx context.Context, now Micros, n, spare int) ([]dueLetter, error) {
-	var urgent, again, fresh, out []dueLetter
-	err := q.each(ctx, func(rows *sql.Rows) error {
-		var l dueLetter
-		if err := rows.Scan(&l.ID, &l.State); err != nil {
+	for _, query := range []string{`DELETE FROM bodies WHERE letter_id = ?`, `DELETE FROM attempts WHERE letter_id = ?`} {
+		if _, err := tx.exec(ctx, query, l.ID); err != nil {
 			return err
 		}
-		switch l.State {
-		case LetterUrgent:
-			urgent = append(urgent, l)
-		case LetterDue:
-			fresh = append(fresh, l)
-		default:
-			again = append(again, l)
-		}
-		return nil
-	}, dueQuery, now, n+spare, now, n, now, n, now, n)
-	if err != nil {
-		return nil, err
 	}
-	for len(again)+len(fresh) > 0 {
-		if len(again) > 0 {
-			out, again = append(out, again[0]), again[1:]
-		}
-		if len(fresh) > 0 {
-			out, fresh = append(out, fresh[0]), fresh[1:]
-		}
-	}
-	room := max(0, min(n, n+spare-len(urgent)))
-	return append(urgent, out[:min(room, len(out))]...), nil
-}
-
-// AnyDue tells whether a sender would find anything to claim; it takes no lock.
-func (q queries) AnyDue(ctx context.Context, now Micros) (bool, error) {
-	rows, err := q.due(ctx, now, 1, 0)
-	return len(rows) > 0, err
-}
-
-// ClaimLetters leases up to n letters that are due, and up to spare more that
-// are urgent, to owner, and counts the attempts. Of two that claim at once, one
-// starts again. What is sealed of them is opened with [Keys.OpenClaimed], once
-// the transaction is kept.
-func (tx *Tx) ClaimLetters(ctx context.Context, now Micros, n, spare int, owner string, until Micros) ([]Claimed, error) {
-	found, err := tx.due(ctx, now, n, spare)
-	if err != nil || len(found) == 0 {
-		return nil, err
-	}
-	ids := make([]any, len(found))
-	for i, l := range found {
-		ids[i] = l.ID
-		tx.add(l.State.counter(), -1)
-		tx.add(LetterSending.counter(), 1)
-	}
-	slices.SortFunc(ids, func(a, b any) int { return cmp.Compare(a.(int64), b.(int64)) })
-	changed, err := tx.onEach(ctx, `UPDATE outbox SET state = ?, owner = ?, due_at = ?, attempts = attempts + 1 WHERE state <= ? AND due_at <= ? AND letter_id`,
-		[]any{LetterSending, owner, until, LetterSending, now}, ids)
-	if err != nil {
-		return nil, err
-	}
-	if changed != int64(len(found)) {
-		return nil, errConflict
-	}
-	among, args := among(ids)
-	byID := make(map[int64]*Claimed, len(found))
-	if err := tx.each(ctx, func(rows *sql.Rows) error {
-		c := &Claimed{Letter: Letter{State: LetterSending, DueAt: until, Owner: owner}}
-		err := rows.Scan(&c.ID, &c.SubscriberID, &c.ListID, &c.Kind, &c.Attempts, &c.CreatedAt, &c.ListName, &c.sealed)
-		byID[c.ID] = c
-		return err
-	}, `SELECT o.letter_id, o.subscriber_id, o.list_id, o.kind, o.attempts, o.created_at, COALESCE(l.name, ''), b.sealed
- FROM outbox o JOIN bodies b ON b.letter_id = o.letter_id LEFT JOIN lists l ON l.list_id = o.list_id WHERE o.letter_id`+among, args...); err != nil {
-		return nil, err
-	}
-	out := make([]Claimed, 0, len(found))
-	for _, l := range found {
-		c := byID[l.ID]
-		if c == nil {
-			return nil, fmt.Errorf("letter %d has no body: %w", l.ID, ErrDamaged)
-		}
-		c.Letter.State = l.State // what it was claimed as
-		out = append(out, *c)
-	}
-	return out, nil
-}
-
-// RenewLeases moves the end of all leases of an owner.
-func (tx *Tx) RenewLeases(ctx context.Context, owner string, until Micros) error {
-	_, err := tx.exec(ctx, `UPDATE outbox SET due_at = ? WHERE state = ? AND owner = ?`, until, LetterSending, owner)
-	return err
+	return tx.one(ctx, `DELETE FROM outbox WHERE letter_id = ? AND state = ?`, l.ID, l.row.state)
 }
 
 // Leased reads which of some letters are being sent, by whom, without their
@@ -187,29 +97,37 @@ func (q queries) Leased(ctx context.Context, ids []int64) (map[int64]Letter, err
 	if len(ids) == 0 {
 		return nil, nil
 	}
+	all, err := q.leases(ctx)
+	if err != nil {
+		return nil, err
+	}
 	list := make([]any, len(ids))
 	for i, id := range ids {
 		list[i] = id
 	}
 	in, args := inList(list)
 	out := make(map[int64]Letter, len(ids))
-	err := q.each(ctx, func(rows *sql.Rows) error {
-		l := Letter{State: LetterSending}
-		err := rows.Scan(&l.ID, &l.SubscriberID, &l.ListID, &l.Kind, &l.ToMasked, &l.DueAt, &l.Attempts, &l.Owner, &l.CreatedAt)
-		out[l.ID] = l
+	err = q.each(ctx, func(rows *sql.Rows) error {
+		var l Letter
+		err := rows.Scan(&l.ID, &l.SubscriberID, &l.ListID, &l.Kind, &l.ToMasked, &l.State, &l.DueAt, &l.Attempts, &l.Owner, &l.CreatedAt, &l.LastLease)
+		if l.leased(all.of(l.ID, l.LastLease)); l.row.lease != 0 {
+			out[l.ID] = l
+		}
 		return err
-	}, `SELECT letter_id, subscriber_id, list_id, kind, to_masked, due_at, attempts, owner, created_at FROM outbox WHERE letter_id IN (`+in+`) AND state = ?`,
-		append(args, LetterSending)...)
+	}, `SELECT letter_id, subscriber_id, list_id, kind, to_masked, state, due_at, attempts, owner, created_at, last_lease FROM outbox WHERE letter_id IN (`+in+`)`, args...)
 	return out, err
 }
 
-// PostponeLetter gives a leased letter back that nobody was asked to take, as
-// one that waits in a state: the attempt doesn't count.
-func (tx *Tx) PostponeLetter(ctx context.Context, l Letter, state LetterState, due Micros) error {
+// PostponeLetter gives a leased letter back that nobody was asked to take, to
+// wait as it did before: the attempt doesn't count.
+func (tx *Tx) PostponeLetter(ctx context.Context, l Letter, due Micros) error {
+	state := l.row.state
+	if state == LetterSending {
+		state = LetterDeferred
+	}
 	tx.add(LetterSending.counter(), -1)
 	tx.add(state.counter(), 1)
-	return tx.one(ctx, `UPDATE outbox SET state = ?, due_at = ?, attempts = attempts - 1, owner = '' WHERE letter_id = ? AND owner = ? AND state = ?`,
-		state, due, l.ID, l.Owner, LetterSending)
+	return tx.leave(ctx, l, state, due, l.row.attempts, 0)
 }
 
 // DeferLetter makes a leased letter due again at another time.
@@ -217,13 +135,20 @@ func (tx *Tx) DeferLetter(ctx context.Context, l Letter, due Micros) error {
 	tx.add(LetterSending.counter(), -1)
 	tx.add(LetterDeferred.counter(), 1)
 	tx.add(CountDeferred, 1)
-	return tx.one(ctx, `UPDATE outbox SET state = ?, due_at = ?, tried = attempts, owner = '' WHERE letter_id = ? AND owner = ? AND state = ?`,
-		LetterDeferred, due, l.ID, l.Owner, LetterSending)
+	return tx.leave(ctx, l, LetterDeferred, due, l.Attempts, l.Attempts)
 }
 
-// EndLetters writes a final state to leased letters, all of one owner; their
-// bodies go. The attempts are written apart. [ErrNotFound] when one of them is
-// not leased to that owner: then nothing of the transaction may be kept.
+// leave takes a letter out of its lease; tried is the number of the attempt
+// that tells of it, or 0 for the one before.
+func (tx *Tx) leave(ctx context.Context, l Letter, state LetterState, due Micros, attempts, tried int) error {
+	return tx.one(ctx, `UPDATE outbox SET state = ?, due_at = ?, owner = '', attempts = ?, tried = CASE WHEN ? > 0 THEN ? ELSE tried END, last_lease = ?
+ WHERE letter_id = ? AND state <= ? AND attempts = ? AND last_lease < ?`,
+		state, due, attempts, tried, tried, l.row.lease, l.ID, LetterSending, l.row.attempts, l.row.lease)
+}
+
+// EndLetters writes a final state to leased letters, all in the same attempt;
+// their bodies go. The attempts are written apart. [ErrNotFound] when one of
+// them is not leased any more: then nothing of the transaction may be kept.
 func (tx *Tx) EndLetters(ctx context.Context, letters []Letter, state LetterState, at Micros) error {
 	if len(letters) == 0 {
 		return nil
@@ -235,8 +160,10 @@ func (tx *Tx) EndLetters(ctx context.Context, letters []Letter, state LetterStat
 	for i, l := range letters {
 		ids[i] = l.ID
 	}
-	changed, err := tx.onEach(ctx, `UPDATE outbox SET state = ?, due_at = ?, done_at = ?, tried = attempts, owner = '' WHERE owner = ? AND state = ? AND letter_id`,
-		[]any{state, at, at, letters[0].Owner, LetterSending}, ids)
+	// Whoever takes a letter out of its lease counts the attempt.
+	attempt, before := letters[0].Attempts, letters[0].row.attempts
+	changed, err := tx.onEach(ctx, `UPDATE outbox SET state = ?, due_at = ?, done_at = ?, attempts = ?, tried = ?, owner = '' WHERE attempts = ? AND state <= ? AND letter_id`,
+		[]any{state, at, at, attempt, attempt, before, LetterSending}, ids)
 	if err == nil && changed != n {
 		err = ErrNotFound
 	}

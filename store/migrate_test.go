@@ -47,7 +47,8 @@ func TestMembershipsOfAnOlderStore(t *testing.T) {
 			s.ddl(t, all[i])
 		}
 	}
-	s.ddl(t, "ALTER TABLE memberships DROP COLUMN rating", "ALTER TABLE memberships DROP COLUMN source", "ALTER TABLE memberships DROP COLUMN found_as")
+	s.ddl(t, "ALTER TABLE memberships DROP COLUMN rating", "ALTER TABLE memberships DROP COLUMN source", "ALTER TABLE memberships DROP COLUMN found_as",
+		"ALTER TABLE outbox DROP COLUMN last_lease", "DROP TABLE leases")
 	if _, ok := s.engine.(*sqliteEngine); ok {
 		s.ddl(t, fmt.Sprintf("PRAGMA user_version=%d", first))
 	} else if err := s.InTx(ctx, func(tx *Tx) error { return tx.SetSetting(ctx, settingSchema, fmt.Sprint(first)) }); err != nil {

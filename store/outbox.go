@@ -1,11 +1,11 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/binary"
 	"encoding/json"
-	"errors"
 	"slices"
 )
 
@@ -18,7 +18,7 @@ const (
 	LetterUrgent LetterState = iota + 1
 	LetterDue
 	LetterDeferred // an attempt failed, another follows
-	LetterSending  // leased to a sender until its due time
+	LetterSending  // leased to a sender until its due time; rows of older versions only say so themselves
 	LetterDelivered
 	LetterRefused // for good, or given up
 	LetterHeld    // by staff, or with its card
@@ -77,6 +77,28 @@ type Letter struct {
 	Reply        string      `db:"reply"`
 	Host         string      `db:"host"`
 	TLS          string      `db:"tls"`
+	LastLease    int64       `db:"last_lease"` // number of the last lease that the letter was in and has left
+
+	row letterRow
+}
+
+// letterRow is what the row of a letter says itself, and what guards its
+// changes: of one that is leased, State, DueAt, Owner and Attempts tell of that.
+type letterRow struct {
+	state    LetterState
+	due      Micros
+	owner    string
+	attempts int
+	lease    int64 // 0 when it is in none
+}
+
+// leased makes a letter tell of the lease that it is in, if it is in one.
+func (l *Letter) leased(in lease, ok bool) {
+	l.row = letterRow{state: l.State, due: l.DueAt, owner: l.Owner, attempts: l.Attempts}
+	if ok && l.State.Open() {
+		l.row.lease = in.id
+		l.State, l.DueAt, l.Owner, l.Attempts = LetterSending, in.until, in.owner, l.Attempts+1
+	}
 }
 
 // Envelope is what is sealed of a letter.
@@ -134,7 +156,7 @@ func openUnpacked(plain []byte, e *Envelope) error {
 	return nil
 }
 
-const letterRows = `SELECT o.letter_id, o.subscriber_id, o.list_id, o.kind, o.to_masked, o.state, o.due_at, o.attempts, o.owner, o.created_at, o.done_at,
+const letterRows = `SELECT o.letter_id, o.subscriber_id, o.list_id, o.kind, o.to_masked, o.state, o.due_at, o.attempts, o.owner, o.created_at, o.done_at, o.last_lease,
  COALESCE(a.code, 0) AS code, COALESCE(a.enhanced, '') AS enhanced, COALESCE(a.reply, '') AS reply, COALESCE(a.host, '') AS host, COALESCE(a.tls, '') AS tls
  FROM outbox o LEFT JOIN attempts a ON a.letter_id = o.letter_id AND a.n = o.tried`
 
@@ -187,10 +209,29 @@ func (q queries) Envelope(ctx context.Context, id int64) (Envelope, error) {
 	return e, q.keys.openEnvelope(id, sealed, &e)
 }
 
+// lettersWhere reads rows of the outbox by the end of a query.
+func (q queries) lettersWhere(ctx context.Context, where string, args ...any) ([]Letter, error) {
+	all, err := q.leases(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return q.lettersBeside(ctx, all, where, args...)
+}
+
+func (q queries) lettersBeside(ctx context.Context, all leases, where string, args ...any) (out []Letter, err error) {
+	if err := q.all(ctx, &out, letterRows+where, args...); err != nil {
+		return nil, err
+	}
+	for i := range out {
+		l := &out[i]
+		l.leased(all.of(l.ID, l.LastLease))
+	}
+	return out, nil
+}
+
 // Letter reads one row of the outbox.
 func (q queries) Letter(ctx context.Context, id int64) (Letter, error) {
-	var out []Letter
-	err := q.all(ctx, &out, letterRows+` WHERE o.letter_id = ?`, id)
+	out, err := q.lettersWhere(ctx, ` WHERE o.letter_id = ?`, id)
 	if err == nil && len(out) == 0 {
 		return Letter{}, ErrNotFound
 	}
@@ -202,31 +243,55 @@ func (q queries) Letter(ctx context.Context, id int64) (Letter, error) {
 
 // Letters reads the outbox, newest first, with ids below before (0: all).
 func (q queries) Letters(ctx context.Context, before int64, limit int) ([]Letter, error) {
-	var out []Letter
-	err := q.all(ctx, &out, letterRows+` WHERE o.letter_id < ? ORDER BY o.letter_id DESC LIMIT ?`, orMost(before), limit)
-	return out, err
+	return q.lettersWhere(ctx, ` WHERE o.letter_id < ? ORDER BY o.letter_id DESC LIMIT ?`, orMost(before), limit)
 }
 
 // LettersIn reads the letters of some states, those with the latest due time
 // first, below a place among them (0, 0: all). Of the states that are done, the
 // due time is when that was.
 func (q queries) LettersIn(ctx context.Context, states []LetterState, due Micros, id int64, limit int) ([]Letter, error) {
+	all, err := q.leases(ctx)
+	if err != nil {
+		return nil, err
+	}
 	var out []Letter
 	for _, s := range states {
-		var rows []Letter
-		if err := q.all(ctx, &rows, letterRows+` WHERE o.state = ? AND o.due_at <= ? AND (o.due_at < ? OR o.letter_id < ?) ORDER BY o.due_at DESC, o.letter_id DESC LIMIT ?`,
-			s, orMost(due), orMost(due), orMost(id), limit); err != nil {
+		rows, err := q.lettersBeside(ctx, all, ` WHERE o.state = ? AND o.due_at <= ? AND (o.due_at < ? OR o.letter_id < ?) ORDER BY o.due_at DESC, o.letter_id DESC LIMIT ?`,
+			s, orMost(due), orMost(due), orMost(id), limit+all.size())
+		if err != nil {
 			return nil, err
 		}
-		out = append(out, rows...)
-	}
-	slices.SortStableFunc(out, func(a, b Letter) int {
-		if a.DueAt != b.DueAt {
-			return int(max(-1, min(1, b.DueAt-a.DueAt)))
+		out = append(out, slices.DeleteFunc(rows, func(l Letter) bool { return l.State != s })...)
+		if s == LetterSending {
+			leased, err := q.leasedLetters(ctx, all, due, id)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, leased...)
 		}
-		return int(max(-1, min(1, b.ID-a.ID)))
-	})
+	}
+	slices.SortStableFunc(out, func(a, b Letter) int { return cmp.Or(cmp.Compare(b.DueAt, a.DueAt), cmp.Compare(b.ID, a.ID)) })
 	return out[:min(limit, len(out))], nil
+}
+
+// leasedLetters reads the letters that are in leases, below a place among them.
+func (q queries) leasedLetters(ctx context.Context, all leases, due Micros, id int64) (out []Letter, err error) {
+	for _, l := range all {
+		if len(l.letters) == 0 || l.until > orMost(due) {
+			continue
+		}
+		among, args := among(l.letters.ids())
+		rows, err := q.lettersBeside(ctx, leases{l}, ` WHERE o.letter_id`+among, args...)
+		if err != nil {
+			return nil, err
+		}
+		for _, x := range rows {
+			if x.row.lease != 0 && (x.DueAt < orMost(due) || x.ID < orMost(id)) {
+				out = append(out, x)
+			}
+		}
+	}
+	return out, nil
 }
 
 // orMost is a place, or beyond all when it is 0.
@@ -239,57 +304,24 @@ func orMost[T ~int64](n T) T {
 
 // LettersOf reads the letters of a card, oldest first.
 func (q queries) LettersOf(ctx context.Context, id int64) ([]Letter, error) {
-	var out []Letter
-	err := q.all(ctx, &out, letterRows+` WHERE o.subscriber_id = ? ORDER BY o.letter_id`, id)
-	return out, err
+	return q.lettersWhere(ctx, ` WHERE o.subscriber_id = ? ORDER BY o.letter_id`, id)
 }
 
 // OldestDue is when the letter that has waited longest for a first attempt was
 // written; 0 when none waits.
 func (q queries) OldestDue(ctx context.Context) (Micros, error) {
-	var oldest Micros
-	for _, s := range []LetterState{LetterUrgent, LetterDue} {
-		var at Micros
-		err := q.get(ctx, []any{&at}, `SELECT due_at FROM outbox WHERE state = ? ORDER BY due_at, letter_id LIMIT 1`, s)
-		if err != nil && !errors.Is(err, ErrNotFound) {
-			return 0, err
-		}
-		if err == nil && (oldest == 0 || at < oldest) {
-			oldest = at
-		}
-	}
-	return oldest, nil
-}
-
-// DropLetters removes a card's letters: in every state, or with a list only
-// those of it that were not sent.
-func (tx *Tx) DropLetters(ctx context.Context, id, listID int64) error {
-	letters, err := tx.LettersOf(ctx, id)
+	all, err := q.leases(ctx)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	for _, l := range letters {
-		if listID != 0 && (l.ListID != listID || !l.State.Open() && l.State != LetterHeld) {
-			continue
-		}
-		if err := tx.DropLetter(ctx, l); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// DropLetter removes a letter, its text and what was said about it for good.
-func (tx *Tx) DropLetter(ctx context.Context, l Letter) error {
-	if name := l.State.counter(); name != "" {
-		tx.add(name, -1)
-	}
-	for _, query := range []string{`DELETE FROM bodies WHERE letter_id = ?`, `DELETE FROM attempts WHERE letter_id = ?`} {
-		if _, err := tx.exec(ctx, query, l.ID); err != nil {
-			return err
+	found, err := q.waiting(ctx, all, orMost(Micros(0)), map[LetterState]int{LetterUrgent: 1, LetterDue: 1})
+	var oldest Micros
+	for _, l := range found {
+		if oldest == 0 || l.due < oldest {
+			oldest = l.due
 		}
 	}
-	return tx.one(ctx, `DELETE FROM outbox WHERE letter_id = ? AND state = ?`, l.ID, l.State)
+	return oldest, err
 }
 
 // Attempt is one try to send a letter, and what was said.

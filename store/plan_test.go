@@ -27,6 +27,28 @@ func TestPlansOfPages(t *testing.T) {
 	}
 }
 
+// TestPlanOfDue reads how SQLite means to look for letters that are due: by the
+// index alone, and sorting none.
+func TestPlanOfDue(t *testing.T) {
+	s := open(t, t.TempDir())
+	args := make([]any, strings.Count(dueQuery, "?"))
+	for i := range args {
+		args[i] = 9
+	}
+	arms := 0
+	for _, step := range planOf(t, t.Context(), s, dueQuery, args) {
+		switch {
+		case strings.Contains(step, "USING COVERING INDEX outbox_by_due (state=? AND due_at<?)"):
+			arms++
+		case strings.Contains(step, "outbox"), strings.Contains(step, "TEMP B-TREE"):
+			t.Errorf("more than a stretch of the index: %s", step)
+		}
+	}
+	if arms != len(dueStates) {
+		t.Errorf("%d stretches are read", arms)
+	}
+}
+
 func planOf(t *testing.T, ctx context.Context, s *Store, query string, args []any) []string {
 	t.Helper()
 	storetest.Embedded(t)

@@ -438,3 +438,17 @@ CREATE INDEX memberships_by_id ON memberships (list_id, found_as, rating, subscr
 CREATE INDEX memberships_source_by_seen ON memberships (list_id, source, found_as, rating, last_seen_at, subscriber_id);
 
 CREATE INDEX memberships_source_by_id ON memberships (list_id, source, found_as, rating, subscriber_id);
+
+-- What claims took of the outbox. The rows of its letters don't tell of it.
+CREATE TABLE IF NOT EXISTS leases (
+  lease_id {{id}},
+  owner VARCHAR(32) NOT NULL,
+  until_at BIGINT NOT NULL,
+  letters MEDIUMBLOB NOT NULL
+);
+
+ALTER TABLE outbox ADD COLUMN last_lease BIGINT NOT NULL DEFAULT 0;
+
+DROP INDEX outbox_due ON outbox;
+
+CREATE INDEX outbox_by_due ON outbox (state, due_at, letter_id, last_lease);
