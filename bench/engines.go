@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"kartotek/store/mariadb"
@@ -22,26 +23,34 @@ const (
 
 // serverSettings are those of a server that has this machine to itself, as
 // docs/server.md recommends: with room for a store of a million contacts and for
-// what an import of them logs, and every commit on the disk. What
-// it does is timed where a part asks for that alone.
+// what an import of them logs, and every commit on the disk.
 var serverSettings = []string{
 	"--innodb-buffer-pool-size=4G", "--innodb-log-file-size=2G", "--innodb-flush-log-at-trx-commit=1", "--innodb-flush-method=O_DIRECT",
-	"--performance-schema=ON", "--performance-schema-instrument=%=OFF",
 }
 
-// startServer starts the MariaDB that is measured, on the disk. Its data are
-// kept for the next run.
-func (b *bench) startServer() error {
-	if b.server != nil {
+// timingSettings let a server time what it is asked to.
+var timingSettings = []string{"--performance-schema=ON", "--performance-schema-instrument=%=OFF"}
+
+// startServer starts the MariaDB that is measured, on the disk, as a part wants
+// it. Its data are kept for the next run.
+func (b *bench) startServer(timed bool) error {
+	if b.server != nil && b.timed == timed {
 		return nil
 	}
 	if err := mariadb.Installed(); err != nil {
 		return err
 	}
-	data := filepath.Join(b.dir, "mariadb")
+	if b.server != nil {
+		b.server.Stop()
+	}
+	settings := serverSettings
+	if timed {
+		settings = slices.Concat(settings, timingSettings)
+	}
 	b.tell("starting a private MariaDB")
 	var err error
-	b.server, err = mariadb.Start(mariadb.Options{Data: data, Settings: serverSettings})
+	b.server, err = mariadb.Start(mariadb.Options{Data: filepath.Join(b.dir, "mariadb"), Settings: settings})
+	b.timed = timed
 	return err
 }
 
