@@ -28,8 +28,8 @@ func envelopeAddress(addr string) (string, error) {
 		return "", errAddress
 	}
 	local, domain := addr[:at], addr[at+1:]
-	for _, r := range local {
-		if !isAtext(r) && r != '.' {
+	for i, r := range local {
+		if !plainLocal[local[i]] && !isAtext(r) {
 			return "", errAddress
 		}
 	}
@@ -37,15 +37,28 @@ func envelopeAddress(addr string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	addr = local + "@" + domain
+	if domain != addr[at+1:] {
+		addr = local + "@" + domain
+	}
 	if len(local) > maxLocal || len(addr) > maxPath {
 		return "", errAddress
 	}
 	return addr, nil
 }
 
+// plainLocal are the bytes of most local parts.
+var plainLocal = func() (is [256]bool) {
+	for _, c := range "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_+" {
+		is[c] = true
+	}
+	return is
+}()
+
 // domainASCII returns the domain in A-labels, lower case (RFC 5891), without a dot at its end.
 func domainASCII(domain string) (string, error) {
+	if isPlainDomain(domain) {
+		return domain, nil
+	}
 	a, err := idna.Lookup.ToASCII(strings.TrimSuffix(domain, "."))
 	if err != nil || a == "" || len(a) > 253 {
 		return "", errAddress
@@ -56,6 +69,27 @@ func domainASCII(domain string) (string, error) {
 		}
 	}
 	return a, nil
+}
+
+// isPlainDomain tells whether a domain is as it has to be already, as most are: labels of small letters, digits and lone
+// hyphens within them, and so none that IDNA looks into.
+func isPlainDomain(domain string) bool {
+	label := 0 // bytes of it
+	for i := range len(domain) {
+		switch c := domain[i]; {
+		case c >= 'a' && c <= 'z', c >= '0' && c <= '9':
+			label++
+		case label == 0 || domain[i-1] == '-':
+			return false // an empty label, or one that begins or ends with a hyphen
+		case c == '-':
+			label++
+		case c == '.' && label <= 63:
+			label = 0
+		default:
+			return false
+		}
+	}
+	return label > 0 && label <= 63 && domain[len(domain)-1] != '-' && len(domain) <= 253
 }
 
 // DomainASCII is a domain in A-labels, lower case, as mail goes by it; the error says that it is none.
