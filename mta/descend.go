@@ -17,7 +17,7 @@ type server struct {
 // One that can't be reached or says 4xx leaves the parcel to the next, unless it may have taken it already; so does one
 // that wants to be left alone. Where we ourselves hold back, the letter comes back later: the next server isn't there
 // for that.
-func descend(ctx context.Context, servers []*server, par parcel, mark func(Verdict)) outcome {
+func descend(ctx context.Context, servers []*server, par *parcel, mark func(Verdict)) outcome {
 	last := outcome{}
 	asked, lost := 0, 0
 	var back time.Time
@@ -44,43 +44,48 @@ func descend(ctx context.Context, servers []*server, par parcel, mark func(Verdi
 		if asked++; asked == 1 || out.verdict.Code != 0 || last.verdict.Code == 0 {
 			last = out // words of a server say more than the silence of another
 		}
-		if final := settled(ctx, out); final {
-			if marked := out.unmarked(); marked != nil {
-				s.done(out, began) // the next letter's envelope may go out while this one is marked
-				mark(out.verdict)
-				close(marked)
-				return out
-			}
-			mark(out.verdict)
-			s.done(out, began)
+		took := time.Since(began)
+		if settled(ctx, out) {
+			s.settle(out, took, mark)
 			return out
 		}
-		s.done(out, began)
+		s.done(out, took)
 	}
 	switch {
+	case last.verdict == nil:
+		last = postponed(back, par.to)
 	case lost == len(servers):
 		last.verdict.State, last.verdict.Enhanced = Refused, "5.4.4"
-	case last.verdict.State == "":
-		last = postponed(back, par.to)
 	}
-	mark(last.verdict)
+	mark(*last.verdict)
 	return last
 }
 
 // settled tells whether no other server may be offered what was offered to one.
 func settled(ctx context.Context, out outcome) bool {
-	var f *fault
-	return out.verdict.State != Deferred || errors.As(out.err, &f) && f.phase == phaseDot || ctx.Err() != nil
+	f, broken := errors.AsType[*fault](out.err)
+	return out.verdict.State != Deferred || broken && f.phase == phaseDot || ctx.Err() != nil
+}
+
+// settle marks what came of a letter and gives back what it used. The envelope of the next letter may go out while this
+// one is marked; one whose envelope has gone out already could only wait for that.
+func (s *server) settle(out outcome, took time.Duration, mark func(Verdict)) {
+	if out.next == nil {
+		if marked := out.unmarked(); marked != nil {
+			s.done(out, took)
+			mark(*out.verdict)
+			close(marked)
+			return
+		}
+	}
+	mark(*out.verdict)
+	s.done(out, took)
 }
 
 // done gives back the connection and the place at the gate, or passes them on to the letter that follows.
-func (s *server) done(out outcome, began time.Time) {
+func (s *server) done(out outcome, took time.Duration) {
 	out.release()
-	s.gate.leave(out, time.Since(began))
-	if out.next != nil {
-		s.gate.pass(out.next, out.session)
-	}
-	if s.gate.resting() {
+	if resting := s.gate.handOn(out, took); resting {
 		s.drop()
 	}
 }

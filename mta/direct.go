@@ -121,13 +121,14 @@ func (d *Direct) Name() string { return "direct" }
 func (d *Direct) Deliver(ctx context.Context, l Letter, mark func(Verdict)) {
 	par, bad := pack(l)
 	if bad != nil {
-		mark(bad.complete(nil, "", l.To))
+		mark(*bad.complete(nil, "", l.To))
 		return
 	}
 	_, domain, _ := strings.Cut(par.to, "@")
 	hosts, no := d.mx.find(ctx, domain)
 	if no != nil {
-		mark(no.complete(nil, "", l.To))
+		v := *no // it is kept for others
+		mark(*v.complete(nil, "", l.To))
 		return
 	}
 	demand := d.policy.demand(ctx, domain)
@@ -135,25 +136,25 @@ func (d *Direct) Deliver(ctx context.Context, l Letter, mark func(Verdict)) {
 		hosts = slices.DeleteFunc(hosts, func(h string) bool { return !demand.allows(h) })
 	}
 	if len(hosts) == 0 {
-		v := Verdict{State: Deferred, Enhanced: "4.7.0", Reply: "the domain's MTA-STS policy allows none of its servers"}
-		mark(v.complete(nil, "", l.To))
+		v := &Verdict{State: Deferred, Enhanced: "4.7.0", Reply: "the domain's MTA-STS policy allows none of its servers"}
+		mark(*v.complete(nil, "", l.To))
 		return
 	}
 	d.carry(ctx, hosts[:min(len(hosts), maxHosts)], demand.level, par, mark)
 }
 
 // carry waits until the domain takes another letter, and offers it to its servers.
-func (d *Direct) carry(ctx context.Context, hosts []string, level tlsLevel, par parcel, mark func(Verdict)) {
+func (d *Direct) carry(ctx context.Context, hosts []string, level tlsLevel, par *parcel, mark func(Verdict)) {
 	_, domain, _ := strings.Cut(par.to, "@")
 	g := d.domains.use(domain)
 	defer d.domains.done(g)
 	t, err := g.enter(ctx, par.urgent)
 	switch {
 	case err != nil:
-		mark(brokenOff(err, "", par.to).verdict)
+		mark(*brokenOff(err, "", par.to).verdict)
 		return
 	case !t.back.IsZero():
-		mark(postponed(t.back, par.to).verdict)
+		mark(*postponed(t.back, par.to).verdict)
 		return
 	}
 	par.perConn = g.limits.PerConnection

@@ -141,7 +141,7 @@ func (d *door) handshake(ctx context.Context, s *session) error {
 		config.InsecureSkipVerify = true // an unproven server is better than clear text
 		config.MinVersion = tls.VersionTLS10
 	}
-	if err := s.allow(ctx, s.patience.command); err != nil {
+	if err := errors.Join(s.allowWriting(ctx, s.patience.command), s.allowReading(ctx, s.patience.command)); err != nil {
 		return &fault{phaseTLS, err}
 	}
 	conn := tls.Client(s.conn, config)

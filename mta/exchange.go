@@ -55,18 +55,20 @@ type session struct {
 	patience patience
 	tls      string            // protocol version, empty in clear
 	caps     map[string]string // EHLO keywords in upper case, with their parameters
-	sent     int               // messages offered
-	before   <-chan struct{}   // closed once the message before has been marked; nil for none
-	ahead    []step            // of the next message's envelope, which went out with the end of the last one; nil for none
-	dirty    bool              // a transaction is half open: RSET before the next
-	worn     bool              // not to be kept for another letter
+	takes    abilities
+	sent     int             // messages offered
+	before   <-chan struct{} // closed once the message before has been marked; nil for none
+	steps    [3]step         // the commands of the envelope under way
+	ahead    bool            // they went out with the end of the last message
+	dirty    bool            // a transaction is half open: RSET before the next
+	worn     bool            // not to be kept for another letter
 	born     time.Time
 	idle     *time.Timer // lets go of a kept connection
 }
 
 // ask sends one command and returns its reply, whatever it is.
 func (s *session) ask(ctx context.Context, ph phase, shown, line string) (reply, error) {
-	if err := s.say(ctx, s.patience.command, []string{shown}, line+"\r\n"); err != nil {
+	if err := s.say(ctx, s.patience.command, shown, line); err != nil {
 		return reply{}, &fault{ph, err}
 	}
 	rep, err := s.hear(ctx, s.patience.command)
@@ -104,11 +106,24 @@ func (s *session) hello(ctx context.Context, name string) error {
 	if rep.code != 250 {
 		return &refusal{phaseHello, rep}
 	}
-	for _, line := range rep.lines[1:] {
+	for _, line := range rep.more {
 		word, args, _ := strings.Cut(line, " ")
 		s.caps[strings.ToUpper(word)] = args
 	}
+	limit, _ := strconv.ParseInt(s.caps["SIZE"], 10, 64) // without a number it is not known
+	s.takes = abilities{
+		pipelining: s.offers("PIPELINING"), dsn: s.offers("DSN"), eightBit: s.offers("8BITMIME"), utf8: s.offers("SMTPUTF8"),
+		size: s.offers("SIZE"), limit: max(limit, 0),
+	}
 	return nil
+}
+
+// abilities are what every letter asks of a server's keywords.
+type abilities struct {
+	pipelining, dsn, eightBit, utf8 bool
+
+	size  bool
+	limit int64 // of a message in bytes; 0 for none that is known
 }
 
 func (s *session) offers(keyword string) bool {
@@ -144,7 +159,7 @@ func (s *session) authenticate(ctx context.Context, client sasl.Client) error {
 		}
 		s.talk = s.talk[:min(said+1, len(s.talk))]
 		s.note("< 334 ***")
-		challenge, err := base64.StdEncoding.DecodeString(rep.lines[0])
+		challenge, err := base64.StdEncoding.DecodeString(rep.line)
 		if err != nil {
 			return &fault{phaseAuth, errNoReply}
 		}
@@ -162,7 +177,7 @@ func (s *session) authenticate(ctx context.Context, client sasl.Client) error {
 // send offers one message. A nil error means that the server took it, with the reply that says so. The envelope of the
 // message that next names, if it names one, goes out with this one's end (RFC 2920 section 3.1: the transfer of a
 // message may be the first command of a group).
-func (s *session) send(ctx context.Context, p parcel, next func() *parcel) (reply, error) {
+func (s *session) send(ctx context.Context, p *parcel, next func() *parcel) (reply, error) {
 	s.sent++
 	if s.dirty {
 		rep, err := s.ask(ctx, phaseMail, "RSET", "RSET")
@@ -180,13 +195,12 @@ func (s *session) send(ctx context.Context, p parcel, next func() *parcel) (repl
 	if err := s.awaitMark(ctx); err != nil {
 		return reply{}, &fault{phaseData, err}
 	}
-	var ahead []step
-	var behind []byte
+	var behind []step
 	if n := next(); n != nil {
-		ahead = s.steps(*n)
-		behind = commands(ahead)
+		s.prepare(n)
+		behind = s.steps[:]
 	}
-	last, err := s.body(ctx, s.patience.block, p.wire, behind)
+	last, err := s.body(ctx, s.patience.block, p.msg, behind)
 	if err != nil {
 		ph := phaseBody
 		if last {
@@ -198,8 +212,8 @@ func (s *session) send(ctx context.Context, p parcel, next func() *parcel) (repl
 	if err != nil {
 		return rep, &fault{phaseDot, err}
 	}
-	s.dirty, s.ahead = false, ahead
-	return rep, step{phase: phaseDot, want: 2}.judge(rep)
+	s.dirty, s.ahead = false, behind != nil
+	return rep, dot.judge(rep)
 }
 
 // awaitMark returns when it is written down what came of the message before: so a crash repeats one for each
@@ -217,16 +231,20 @@ func (s *session) awaitMark(ctx context.Context) error {
 	}
 }
 
-// step is one command of the envelope.
+// step is one command of the envelope: verb, path and rest make its line.
 type step struct {
-	phase       phase
-	line, shown string
-	want        int // hundreds of the code
+	phase            phase
+	verb, path, rest string
+	shown            string // what the transcript has of it
+	want             int    // hundreds of the code
 }
+
+// dot is the end of a message.
+var dot = step{phase: phaseDot, want: 2}
 
 // judge tells a refusal from an answer that is no answer to this command: after that one nobody knows which
 // reply belongs to which command.
-func (st step) judge(rep reply) error {
+func (st *step) judge(rep reply) error {
 	switch rep.code / 100 {
 	case st.want:
 		return nil
@@ -236,38 +254,38 @@ func (st step) judge(rep reply) error {
 	return &fault{st.phase, errNoReply}
 }
 
-// steps are the commands of an envelope.
-func (s *session) steps(p parcel) []step {
-	mail, rcpt := s.parameters(p)
-	return []step{
-		{phaseMail, "MAIL FROM:<" + p.from + ">" + mail, "MAIL FROM:<sender>" + mail, 2},
-		{phaseRcpt, "RCPT TO:<" + p.to + ">" + rcpt, "RCPT TO:<recipient>" + rcpt, 2},
-		{phaseData, "DATA", "DATA", 3},
+// prepare makes the steps of a parcel's envelope.
+func (s *session) prepare(p *parcel) {
+	mail, rcpt := s.shown(p)
+	s.steps = [3]step{
+		{phaseMail, "MAIL FROM:<", p.from, mail[len(shownSender):], mail, 2},
+		{phaseRcpt, "RCPT TO:<", p.to, rcpt[len(shownRecipient):], rcpt, 2},
+		{phaseData, "DATA", "", "", "> DATA", 3},
 	}
 }
 
-// commands are the lines of some steps.
-func commands(steps []step) []byte {
-	out := make([]byte, 0, 256)
-	for _, st := range steps {
-		out = append(append(out, st.line...), "\r\n"...)
+// commands appends the lines of some steps to out.
+func commands(out []byte, steps []step) []byte {
+	for i := range steps {
+		st := &steps[i]
+		out = append(append(append(append(out, st.verb...), st.path...), st.rest...), "\r\n"...)
 	}
 	return out
 }
 
 // envelope brings the server to the point where it waits for the message. With PIPELINING (RFC 2920) its
 // commands go out together, and every answer is read even after a refusal, so that the connection stays usable.
-func (s *session) envelope(ctx context.Context, p parcel) (reply, error) {
-	if ahead := s.ahead; ahead != nil {
-		s.ahead = nil
-		return s.pipeline(ctx, ahead, true)
+func (s *session) envelope(ctx context.Context, p *parcel) (reply, error) {
+	if s.ahead {
+		s.ahead = false
+		return s.pipeline(ctx, true)
 	}
-	steps := s.steps(p)
-	if s.offers("PIPELINING") {
-		return s.pipeline(ctx, steps, false)
+	s.prepare(p)
+	if s.takes.pipelining {
+		return s.pipeline(ctx, false)
 	}
-	for _, st := range steps {
-		rep, err := s.ask(ctx, st.phase, st.shown, st.line)
+	for _, st := range &s.steps {
+		rep, err := s.ask(ctx, st.phase, st.shown[2:], st.verb+st.path+st.rest)
 		if err != nil {
 			return rep, err
 		}
@@ -279,18 +297,19 @@ func (s *session) envelope(ctx context.Context, p parcel) (reply, error) {
 }
 
 // pipeline sends the steps at once, unless they are ahead, and reads their answers.
-func (s *session) pipeline(ctx context.Context, steps []step, ahead bool) (reply, error) {
-	for _, st := range steps {
-		s.note("> " + st.shown)
+func (s *session) pipeline(ctx context.Context, ahead bool) (reply, error) {
+	for i := range s.steps {
+		s.note(s.steps[i].shown)
 	}
 	if !ahead {
-		if err := s.write(ctx, s.patience.command, commands(steps)); err != nil {
+		if err := s.write(ctx, s.patience.command, commands(s.out[:0], s.steps[:])); err != nil {
 			return reply{}, &fault{phaseMail, err}
 		}
 	}
 	var said reply // the first reply other than the one asked for
 	var no error
-	for _, st := range steps {
+	for i := range s.steps {
+		st := &s.steps[i]
 		rep, err := s.hear(ctx, s.patience.command)
 		if err != nil && no == nil {
 			return rep, &fault{st.phase, err}
@@ -313,50 +332,57 @@ func (s *session) pipeline(ctx context.Context, steps []step, ahead bool) (reply
 			// The server wants a message for nobody. An empty one ends its wait (RFC 2920 section 3.1), and
 			// the connection with it: who answers so may do anything with the next letter.
 			s.worn = true
-			_ = s.say(ctx, s.patience.command, []string{"."}, ".\r\n")
+			_ = s.say(ctx, s.patience.command, ".", ".")
 		}
 	}
 	return said, no
 }
 
-// parameters are those of MAIL and RCPT, each only where the server offers it. A parcel that needs more than the
-// server offers never gets here (see fit).
+// What the transcript shows up to the end of a path.
+const (
+	shownSender    = "> MAIL FROM:<sender"
+	shownRecipient = "> RCPT TO:<recipient"
+)
+
+// shown are MAIL and RCPT as the transcript shows them, with their parameters, each only where the server offers it. A
+// parcel that needs more than the server offers never gets here (see fit).
 //
 // A report of failure (RFC 3461) is asked for by the letter's number and without the message: its links are the
 // recipient's alone. There is none to ask for without a sender to report to.
-func (s *session) parameters(p parcel) (mail, rcpt string) {
-	var b strings.Builder
-	if s.offers("SIZE") {
-		b.WriteString(" SIZE=" + strconv.Itoa(p.size))
+func (s *session) shown(p *parcel) (mail, rcpt string) {
+	b := append(append(make([]byte, 0, 128), shownSender...), '>')
+	if s.takes.size {
+		b = strconv.AppendInt(append(b, " SIZE="...), int64(len(p.msg)), 10)
 	}
 	if p.eightBit {
-		b.WriteString(" BODY=8BITMIME")
+		b = append(b, " BODY=8BITMIME"...)
 	}
 	if p.utf8Path || p.utf8Head {
-		b.WriteString(" SMTPUTF8")
+		b = append(b, " SMTPUTF8"...)
 	}
-	if s.offers("DSN") && p.from != "" {
-		b.WriteString(" RET=HDRS ENVID=" + strconv.FormatInt(p.id, 10))
-		rcpt = " NOTIFY=FAILURE"
+	rcpt = shownRecipient + ">"
+	if s.takes.dsn && p.from != "" {
+		b = strconv.AppendInt(append(b, " RET=HDRS ENVID="...), p.id, 10)
+		rcpt = shownRecipient + "> NOTIFY=FAILURE"
 	}
-	return b.String(), rcpt
+	return string(b), rcpt
 }
 
 // fit makes the parcel one that this server can take, or says why it can't at all. Text of 8 bits for a server of 7 is
 // encoded anew, unless the header is beyond ASCII too, or a signature covers it.
-func (s *session) fit(p parcel) (parcel, *Verdict) {
+func (s *session) fit(p *parcel) (*parcel, *Verdict) {
 	switch {
-	case p.utf8Path && !s.offers("SMTPUTF8"):
+	case p.utf8Path && !s.takes.utf8:
 		return p, refuse("5.6.7", "the server takes no addresses beyond ASCII")
-	case p.utf8Head && !s.offers("SMTPUTF8"):
+	case p.utf8Head && !s.takes.utf8:
 		return p, refuse("5.6.9", "the server takes no header beyond ASCII")
-	case p.eightBit && !s.offers("8BITMIME"):
+	case p.eightBit && !s.takes.eightBit:
 		var ok bool
 		if p, ok = p.inSevenBits(); !ok {
 			return p, refuse("5.6.3", "the server takes 7-bit messages only")
 		}
 	}
-	if limit, err := strconv.ParseInt(s.caps["SIZE"], 10, 64); err == nil && limit > 0 && int64(p.size) > limit {
+	if limit := s.takes.limit; limit > 0 && int64(len(p.msg)) > limit {
 		return p, refuse("5.3.4", "the message is larger than the server takes")
 	}
 	return p, nil

@@ -59,7 +59,7 @@ type waiter struct {
 	// pool is where its parcel is to go; nil where it isn't known to be ready. Then it can follow another letter over
 	// a connection of that pool.
 	pool *pool
-	par  parcel
+	par  *parcel
 	gone bool // it has given up while it followed; guarded by the gate's lock
 }
 
@@ -93,26 +93,25 @@ type ticket struct {
 
 // enter waits for its turn. The error is ctx's.
 func (g *gate) enter(ctx context.Context, urgent bool) (ticket, error) {
-	return g.enterWith(ctx, nil, parcel{urgent: urgent})
+	return g.enterWith(ctx, nil, &parcel{urgent: urgent})
 }
 
 // enterWith waits for its turn with a parcel that is ready to go to a pool, so that it may follow another.
-func (g *gate) enterWith(ctx context.Context, p *pool, par parcel) (ticket, error) {
+func (g *gate) enterWith(ctx context.Context, p *pool, par *parcel) (ticket, error) {
 	urgent := par.urgent
 	g.mu.Lock()
-	now := time.Now()
 	kind := queueOf(urgent)
 	switch {
-	case now.Before(g.rest):
+	case g.closed():
 		defer g.mu.Unlock()
 		return ticket{back: g.later(g.rest), resting: true}, nil
-	case !urgent && !g.ours && g.inside >= g.width && len(g.queue[kind]) >= patientRounds*g.width:
+	case !urgent && !g.ours && g.busy() >= g.width && len(g.queue[kind]) >= patientRounds*g.width:
 		defer g.mu.Unlock()
-		return ticket{back: g.later(now)}, nil
-	case g.minute != nil && !g.minute.AllowN(now, 1):
+		return ticket{back: g.later(time.Now())}, nil
+	case g.minute != nil && !g.minute.Allow():
 		defer g.mu.Unlock()
-		return ticket{back: g.later(now)}, nil
-	case g.inside < g.width:
+		return ticket{back: g.later(time.Now())}, nil
+	case g.busy() < g.width:
 		defer g.mu.Unlock()
 		g.inside++
 		return ticket{}, nil
@@ -159,11 +158,11 @@ func (g *gate) abandon(t ticket) {
 }
 
 // follow lets the letter through that is to go next over a connection of p, if it fits; nil when none does. Its envelope
-// goes out with the end of the letter before it, and [gate.pass] tells it what came of that.
-func (g *gate) follow(p *pool, fits func(parcel) bool) *waiter {
+// goes out with the end of the letter before it, and [gate.handOn] or [gate.pass] tells it what came of that.
+func (g *gate) follow(p *pool, fits func(*parcel) bool) *waiter {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.inside-g.behind > g.width || time.Now().Before(g.rest) {
+	if g.busy() > g.width || g.closed() {
 		return nil
 	}
 	for kind, queue := range g.queue {
@@ -186,9 +185,13 @@ func (g *gate) follow(p *pool, fits func(parcel) bool) *waiter {
 func (g *gate) pass(w *waiter, s *session) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.passed(w, s)
+}
+
+func (g *gate) passed(w *waiter, s *session) {
 	g.behind--
 	t := ticket{session: s}
-	if s == nil && time.Now().Before(g.rest) {
+	if s == nil && g.closed() {
 		t = ticket{back: g.later(g.rest), resting: true}
 		g.inside--
 	}
@@ -221,6 +224,24 @@ func (g *gate) later(from time.Time) time.Time {
 func (g *gate) leave(out outcome, took time.Duration) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.left(out, took)
+	g.admit()
+}
+
+// handOn is leave for a letter that another may follow, which has its place from then on. It returns whether nobody is
+// let through now.
+func (g *gate) handOn(out outcome, took time.Duration) (resting bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.left(out, took)
+	if out.next != nil {
+		g.passed(out.next, out.session)
+	}
+	g.admit()
+	return g.closed()
+}
+
+func (g *gate) left(out outcome, took time.Duration) {
 	g.inside--
 	switch v := out.verdict; {
 	case tooMuch(v):
@@ -242,8 +263,10 @@ func (g *gate) leave(out outcome, took time.Duration) {
 	case v.Code != 0:
 		g.dead = 0
 	}
-	g.admit()
 }
+
+// busy is how many letters are let through that have a connection of their own.
+func (g *gate) busy() int { return g.inside - g.behind }
 
 // close lets nobody through for a while, and sends those away who wait.
 func (g *gate) close() {
@@ -263,13 +286,16 @@ func (g *gate) close() {
 func (g *gate) resting() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return time.Now().Before(g.rest)
+	return g.closed()
 }
+
+// closed is resting for who has the lock.
+func (g *gate) closed() bool { return !g.rest.IsZero() && time.Now().Before(g.rest) }
 
 // admit lets those through who wait, as far as there is room.
 func (g *gate) admit() {
 	for kind := range g.queue {
-		for g.inside < g.width && len(g.queue[kind]) > 0 {
+		for g.busy() < g.width && len(g.queue[kind]) > 0 {
 			w := g.queue[kind][0]
 			g.queue[kind] = g.queue[kind][1:]
 			g.inside++
@@ -287,14 +313,14 @@ func (g *gate) calm() bool {
 
 // tooMuch tells that the server complains of how we send: it says 421 (RFC 5321 section 3.8), or 4.7.x (RFC 3463
 // section 3.8).
-func tooMuch(v Verdict) bool {
+func tooMuch(v *Verdict) bool {
 	return v.Code == 421 || v.Code/100 == 4 && strings.HasPrefix(v.Enhanced, "4.7.")
 }
 
 // unreached tells that nobody answered a call. A server without an address is no such: its letters have a verdict.
 func unreached(err error) bool {
-	var f *fault
-	return errors.As(err, &f) && (f.phase == phaseDial || f.phase == phaseGreeting) && !errors.Is(err, context.Canceled) &&
+	f, broken := errors.AsType[*fault](err)
+	return broken && (f.phase == phaseDial || f.phase == phaseGreeting) && !errors.Is(err, context.Canceled) &&
 		!nowhere(err)
 }
 

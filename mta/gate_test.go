@@ -15,7 +15,7 @@ import (
 
 // said is the outcome of a delivery that a server answered.
 func said(code int, enhanced string) outcome {
-	v := Verdict{State: Delivered, Code: code, Enhanced: enhanced}
+	v := &Verdict{State: Delivered, Code: code, Enhanced: enhanced}
 	switch code / 100 {
 	case 4:
 		v.State = Deferred
@@ -71,7 +71,7 @@ func TestGateRests(t *testing.T) {
 	for name, out := range map[string]outcome{
 		"421":     said(421, ""),
 		"4.7.x":   said(450, "4.7.1"),
-		"no call": {err: &fault{phaseDial, errTimedOut}, verdict: Verdict{State: Deferred}},
+		"no call": {err: &fault{phaseDial, errTimedOut}, verdict: &Verdict{State: Deferred}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -318,7 +318,7 @@ func TestPostponedIsNoAttempt(t *testing.T) {
 		var seen []State
 		stop := start(t, quietSender(spool, routeFunc(func(ctx context.Context, l Letter) Verdict {
 			if asked++; asked == 1 {
-				return postponed(time.Now().Add(time.Minute), l.To).verdict
+				return *postponed(time.Now().Add(time.Minute), l.To).verdict
 			}
 			return took(ctx, l)
 		}), WithObserver(func(_ Letter, v Verdict, _ time.Duration) { seen = append(seen, v.State) })))
@@ -340,7 +340,8 @@ func TestPostponedUntilGivenUp(t *testing.T) {
 		want State
 	}{{time.Hour, Postponed}, {giveUpAfter - time.Minute, Postponed}, {giveUpAfter, Refused}} {
 		l.Created = now.Add(-tt.age)
-		v := s.schedule(l, Verdict{State: Postponed, At: now, Retry: now.Add(time.Hour), Reply: "much"})
+		v := Verdict{State: Postponed, At: now, Retry: now.Add(time.Hour), Reply: "much"}
+		s.schedule(&l, &v)
 		if v.State != tt.want || v.Retry.After(l.Created.Add(giveUpAfter)) || (v.State == Refused) != v.Retry.IsZero() {
 			t.Errorf("after %v: %+v", tt.age, v)
 		}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"slices"
 	"unicode/utf8"
 )
 
@@ -15,44 +16,40 @@ var (
 	errNUL      = errors.New("the message holds a NUL byte")
 )
 
-// parcel is a letter made ready for the wire: checked, with CRLF line ends, dot-stuffed and closed by its
-// final dot. After this nothing in it can be read as a command, by any server.
+// parcel is a letter made ready for the wire: checked, and with CRLF line ends. With its dots stuffed and closed by its
+// final one, as it is written, nothing in it can be read as a command, by any server.
 type parcel struct {
 	id       int64 // of the letter
 	urgent   bool
 	perConn  int // letters over one connection, if its domain has a bound of its own
 	from, to string
-	wire     []byte // the message as it is sent, dots stuffed, final dot included
-	size     int    // of the message itself, for SIZE (RFC 1870)
-	eight    []byte // the message itself, if it is to be encoded anew
+	msg      []byte // the message, its dots not stuffed
 	eightBit bool   // the body needs 8BITMIME (RFC 6152)
 	utf8Head bool   // the header needs SMTPUTF8 (RFC 6531)
 	utf8Path bool   // the envelope needs SMTPUTF8
 }
 
 // pack checks a letter and makes a parcel of it. Otherwise the verdict says why it can never leave.
-func pack(l Letter) (parcel, *Verdict) {
+func pack(l Letter) (*parcel, *Verdict) {
 	to, err := envelopeAddress(l.To)
 	if err != nil {
-		return parcel{}, refuse("5.1.3", err.Error())
+		return nil, refuse("5.1.3", err.Error())
 	}
 	from := ""
 	if l.From != "" {
 		if from, err = envelopeAddress(l.From); err != nil {
-			return parcel{}, refuse("5.1.7", "the sender's address is not one that mail can be sent from")
+			return nil, refuse("5.1.7", "the sender's address is not one that mail can be sent from")
 		}
 	}
 	msg := normalise(l.Data)
 	if err := checkLines(msg); err != nil {
-		return parcel{}, refuse("5.6.0", err.Error())
+		return nil, refuse("5.6.0", err.Error())
 	}
-	head, body := splitHeader(msg)
-	p := parcel{id: l.ID, urgent: l.Urgent, from: from, to: to, size: len(msg), wire: stuff(msg)}
+	p := &parcel{id: l.ID, urgent: l.Urgent, from: from, to: to, msg: msg}
 	p.utf8Path = !isASCII(from) || !isASCII(to)
-	p.utf8Head = hasHighBit(head)
-	p.eightBit = p.utf8Head || hasHighBit(body)
-	if p.eightBit {
-		p.eight = msg
+	if p.eightBit = hasHighBit(msg); p.eightBit {
+		head, _ := splitHeader(msg)
+		p.utf8Head = hasHighBit(head)
 	}
 	return p, nil
 }
@@ -95,25 +92,31 @@ func normalise(msg []byte) []byte {
 
 // isNormal tells whether a message has CRLF line ends and nothing else.
 func isNormal(msg []byte) bool {
-	for rest := msg; len(rest) > 0; {
-		i := bytes.IndexByte(rest, '\n')
-		if i < 1 || bytes.IndexByte(rest[:i], '\r') != i-1 {
+	ends, rest := 0, msg
+	for {
+		i := bytes.IndexByte(rest, '\r')
+		if i < 0 {
+			return len(rest) == 0 && bytes.Count(msg, []byte("\n")) == ends
+		}
+		if i+1 == len(rest) || rest[i+1] != '\n' {
 			return false
 		}
-		rest = rest[i+1:]
+		ends, rest = ends+1, rest[i+2:]
 	}
-	return true
 }
 
-// checkLines refuses what SMTP can't carry and servers treat in different ways.
+// checkLines refuses what SMTP can't carry and servers treat in different ways. It looks at one line end within each
+// longest line: what lies before it is short enough.
 func checkLines(msg []byte) error {
 	if bytes.IndexByte(msg, 0) >= 0 {
 		return errNUL
 	}
-	for line := range bytes.Lines(msg) {
-		if len(line) > maxLine+2 {
+	for len(msg) > maxLine+2 {
+		end := bytes.LastIndexByte(msg[:maxLine+2], '\n')
+		if end < 0 {
 			return errLongLine
 		}
+		msg = msg[end+1:]
 	}
 	return nil
 }
@@ -121,9 +124,9 @@ func checkLines(msg []byte) error {
 // envelopeRoom is left behind a message for the envelope of the next one.
 const envelopeRoom = 512
 
-// stuff doubles each dot that begins a line and adds the final one (RFC 5321 section 4.5.2).
-func stuff(msg []byte) []byte {
-	out := make([]byte, 0, len(msg)+len(msg)/64+envelopeRoom)
+// stuff appends a message to out, with each dot doubled that begins a line, and the final one (RFC 5321 section 4.5.2).
+func stuff(out, msg []byte) []byte {
+	out = slices.Grow(out, len(msg)+len(msg)/64+envelopeRoom)
 	if !bytes.HasPrefix(msg, []byte(".")) && !bytes.Contains(msg, []byte("\n.")) {
 		return append(append(out, msg...), ".\r\n"...)
 	}

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/net/idna"
 	"pgregory.net/rapid"
 )
 
@@ -51,6 +52,55 @@ func TestEnvelopeAddress(t *testing.T) {
 	}
 }
 
+// What is let by as a plain domain is what IDNA would make of it.
+func TestPlainDomain(t *testing.T) {
+	label := rapid.StringOf(rapid.SampledFrom([]rune("ax09--xn.._Aæ")))
+	plain := 0
+	rapid.Check(t, func(t *rapid.T) {
+		domain := strings.Join(rapid.SliceOfN(label, 1, 4).Draw(t, "labels"), ".")
+		if !isPlainDomain(domain) {
+			return
+		}
+		plain++
+		if got, err := idna.Lookup.ToASCII(domain); got != domain || err != nil {
+			t.Fatalf("%q is %q, %v", domain, got, err)
+		}
+	})
+	if plain == 0 {
+		t.Error("none was plain")
+	}
+	for _, domain := range []string{"", ".", "a.", "a..b", "-a.dk", "a-.dk", "a--b.dk", "A.dk", "a_b.dk", strings.Repeat("a", 64), strings.Repeat("a.", 126) + "aa"} {
+		if isPlainDomain(domain) {
+			t.Errorf("%q is plain", domain)
+		}
+	}
+}
+
+// Lines are found too long, and line ends wrong, as by looking at one line after another.
+func TestCheckedAsLineByLine(t *testing.T) {
+	piece := rapid.OneOf(
+		rapid.SampledFrom([]string{"\r", "\n", "\r\n", "\r\n", "\r\n", "x"}),
+		rapid.Custom(func(t *rapid.T) string {
+			return strings.Repeat("x", rapid.IntRange(maxLine-2, maxLine+2).Draw(t, "length"))
+		}),
+	)
+	rapid.Check(t, func(t *rapid.T) {
+		msg := []byte(strings.Join(rapid.SliceOfN(piece, 0, 8).Draw(t, "pieces"), ""))
+		normal, long := true, false
+		for line := range bytes.Lines(msg) {
+			text, ended := bytes.CutSuffix(line, []byte("\r\n"))
+			normal = normal && ended && !bytes.ContainsAny(text, "\r\n")
+			long = long || len(line) > maxLine+2
+		}
+		if isNormal(msg) != normal {
+			t.Fatalf("normal is %v for %q", !normal, msg)
+		}
+		if err := checkLines(msg); long != errors.Is(err, errLongLine) {
+			t.Fatalf("%v for %q", err, msg)
+		}
+	})
+}
+
 func TestNormaliseAndStuff(t *testing.T) {
 	tests := []struct{ name, in, want string }{
 		{"empty", "", ".\r\n"},
@@ -68,7 +118,7 @@ func TestNormaliseAndStuff(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if diff := cmp.Diff(tt.want, string(stuff(normalise([]byte(tt.in))))); diff != "" {
+			if diff := cmp.Diff(tt.want, string(stuff(nil, normalise([]byte(tt.in))))); diff != "" {
 				t.Error(diff)
 			}
 		})

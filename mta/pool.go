@@ -35,17 +35,17 @@ type pool struct {
 func (p *pool) carry(ctx context.Context, l Letter, mark func(Verdict)) {
 	par, bad := pack(l)
 	if bad != nil {
-		mark(bad.complete(nil, p.host, l.To))
+		mark(*bad.complete(nil, p.host, l.To))
 		return
 	}
 	out := p.deliver(ctx, nil, nil, par)
-	mark(out.verdict)
+	mark(*out.verdict)
 	out.release()
 }
 
 // outcome is what came of offering a parcel to one server.
 type outcome struct {
-	verdict Verdict
+	verdict *Verdict
 	err     error // what the verdict was made of; nil if the server took the message or was not asked
 	session *session
 	pool    *pool
@@ -73,10 +73,10 @@ func (o outcome) release() {
 // deliver makes one attempt, over the connection that the letter's envelope has gone out on, or else over any. A kept
 // connection that turns out to be dead, or that the server ends with 421, costs no attempt: as long as the message
 // can't have arrived it is tried once more over a new one.
-func (p *pool) deliver(ctx context.Context, g *gate, kept *session, par parcel) outcome {
+func (p *pool) deliver(ctx context.Context, g *gate, kept *session, par *parcel) outcome {
 	ahead := kept != nil
 	if ahead {
-		kept.talk = nil
+		kept.talk = kept.talk[:0]
 	} else {
 		kept = p.take()
 	}
@@ -104,7 +104,7 @@ func (p *pool) deliver(ctx context.Context, g *gate, kept *session, par parcel) 
 }
 
 // try offers the parcel on s, which is closed unless it can serve others afterwards.
-func (p *pool) try(ctx context.Context, g *gate, s *session, par parcel) outcome {
+func (p *pool) try(ctx context.Context, g *gate, s *session, par *parcel) outcome {
 	par, no := s.fit(par)
 	if no != nil {
 		return outcome{verdict: no.complete(s, p.host, par.to), session: s, pool: p}
@@ -122,8 +122,7 @@ func (p *pool) try(ctx context.Context, g *gate, s *session, par parcel) outcome
 	}
 	s.worn = s.worn || par.perConn > 0 && s.sent >= par.perConn
 	out.verdict, out.err = v.complete(s, p.host, par.to), err
-	var f *fault
-	if !release() || errors.As(err, &f) || rep.code == 421 || out.next == nil && !s.quiet() {
+	if _, broken := errors.AsType[*fault](err); !release() || broken || rep.code == 421 || out.next == nil && !s.quiet() {
 		_ = s.conn.Close() // in an unknown state: a late reply would be taken for the next command's
 	} else {
 		out.session, out.pool = s, p
@@ -133,13 +132,13 @@ func (p *pool) try(ctx context.Context, g *gate, s *session, par parcel) outcome
 
 // following is the letter whose envelope may go out with the end of another's message over s (RFC 2920 section 3.1),
 // and its parcel as this server takes it.
-func (p *pool) following(g *gate, s *session, par parcel) (w *waiter, next *parcel) {
-	if g == nil || p.inStep.Load() || !s.offers("PIPELINING") || !p.keeps(s) || par.perConn > 0 && s.sent >= par.perConn {
+func (p *pool) following(g *gate, s *session, par *parcel) (w *waiter, next *parcel) {
+	if g == nil || p.inStep.Load() || !s.takes.pipelining || !p.keeps(s) || par.perConn > 0 && s.sent >= par.perConn {
 		return nil, nil
 	}
-	w = g.follow(p, func(other parcel) bool {
+	w = g.follow(p, func(other *parcel) bool {
 		fitted, no := s.fit(other)
-		next = &fitted
+		next = fitted
 		return no == nil
 	})
 	if w == nil {
@@ -151,8 +150,8 @@ func (p *pool) following(g *gate, s *session, par parcel) (w *waiter, next *parc
 // confused tells that a server didn't answer an envelope that came with the end of a message, or not as it would have
 // to. The message of that envelope has not been sent.
 func confused(err error) bool {
-	var f *fault
-	if !errors.As(err, &f) || f.phase == phaseBody || f.phase == phaseDot {
+	f, broken := errors.AsType[*fault](err)
+	if !broken || f.phase == phaseBody || f.phase == phaseDot {
 		return false
 	}
 	return isTimeout(f.err) || errors.Is(f.err, errNoReply)
@@ -160,8 +159,7 @@ func confused(err error) bool {
 
 // because names the end of ctx as the cause of a fault that it brought about.
 func because(ctx context.Context, err error) error {
-	var f *fault
-	if ctx.Err() != nil && errors.As(err, &f) {
+	if f, broken := errors.AsType[*fault](err); broken && ctx.Err() != nil {
 		return &fault{f.phase, ctx.Err()}
 	}
 	return err
@@ -169,12 +167,11 @@ func because(ctx context.Context, err error) error {
 
 // stale tells whether err may be owed to the connection having been kept too long, with nothing delivered.
 func stale(err error) bool {
-	var f *fault
-	if errors.As(err, &f) {
+	if f, broken := errors.AsType[*fault](err); broken {
 		return f.phase != phaseDot && !isTimeout(f.err)
 	}
-	var no *refusal
-	return errors.As(err, &no) && no.reply.code == 421 && no.phase != phaseDot
+	no, refused := errors.AsType[*refusal](err)
+	return refused && no.reply.code == 421 && no.phase != phaseDot
 }
 
 // take returns a kept connection, the one used last, or nil.
@@ -188,7 +185,7 @@ func (p *pool) take() *session {
 	s := p.idle[n-1]
 	p.idle = p.idle[:n-1]
 	s.idle.Stop()
-	s.talk = nil
+	s.talk = s.talk[:0]
 	return s
 }
 

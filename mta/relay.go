@@ -194,7 +194,7 @@ func (r *Relay) Name() string {
 func (r *Relay) Deliver(ctx context.Context, l Letter, mark func(Verdict)) {
 	par, bad := pack(l)
 	if bad != nil {
-		mark(bad.complete(nil, r.servers[0].host, l.To))
+		mark(*bad.complete(nil, r.servers[0].host, l.To))
 		return
 	}
 	descend(ctx, r.servers, par, mark)

@@ -44,8 +44,8 @@ const (
 type Sender struct {
 	spool   Spool
 	route   Route
-	sign    func(Letter) (Letter, error)
-	signing chan struct{} // as many at once as there are cores
+	sign    func(Letter) (Letter, error) // nil for unsigned ones
+	signing chan struct{}                // as many at once as there are cores
 	log     *slog.Logger
 	owner   string
 	slots   int // for letters of any kind
@@ -94,7 +94,6 @@ func NewSender(s Spool, r Route, opts ...Option) *Sender {
 	sender := &Sender{
 		spool: s, route: r, log: slog.Default(), owner: rand.Text(), lease: lease, poll: defaultPoll, grace: grace,
 		observe: func(Letter, Verdict, time.Duration) {}, rushing: func(bool) {},
-		sign:    func(l Letter) (Letter, error) { return l, nil },
 		signing: make(chan struct{}, runtime.GOMAXPROCS(0)), wake: make(chan struct{}, 1),
 	}
 	WithConcurrency(defaultConcurrency)(sender)
@@ -139,7 +138,7 @@ func (s *Sender) Run(ctx context.Context) error {
 			rushing = !rushing
 			s.rushing(rushing)
 		}
-		taken := 0
+		taken, b := 0, f.together(len(letters))
 		for _, l := range letters {
 			if !l.Urgent {
 				taken++
@@ -147,7 +146,8 @@ func (s *Sender) Run(ctx context.Context) error {
 			f.begin(l.Urgent)
 			f.wg.Go(func() {
 				defer f.landed(l.Urgent)
-				s.carry(f.context(), l)
+				defer b.landed()
+				s.carry(b.ctx, l)
 			})
 		}
 		if err == nil && taken == n {
@@ -184,7 +184,7 @@ func (s *Sender) awaitRoom(ctx context.Context, f *flight) {
 	for {
 		n, _ := f.room()
 		switch {
-		case 4*n >= s.slots:
+		case f.much(n):
 			return
 		case n > 0 && moment == nil:
 			timer := time.NewTimer(gatherBusy)
@@ -260,37 +260,54 @@ func (s *Sender) keepLeases(f *flight) {
 	}
 }
 
+// try is one attempt with one letter.
+type try struct {
+	sender *Sender
+	letter Letter
+	begun  time.Time
+	digest [sha256.Size]byte // of the message as it leaves
+}
+
 // carry makes one attempt with one letter and marks what came of it.
 func (s *Sender) carry(ctx context.Context, l Letter) {
-	try, cancel := context.WithTimeout(ctx, attempt)
-	defer cancel()
-	var digest [sha256.Size]byte
-	begun := time.Now()
-	mark := func(v Verdict) {
-		v = s.schedule(l, v)
-		v.Digest = digest
-		s.mark(ctx, l.ID, v)
-		if v.State == Postponed {
-			return // nobody was asked
-		}
-		s.observe(l, v, time.Since(begun))
-		s.log.Info("letter tried", "letter", l.ID, "attempt", l.Attempts, "state", string(v.State),
-			"code", v.Code, "enhanced", v.Enhanced, "tls", v.TLS)
-	}
+	t := &try{sender: s, letter: l, begun: time.Now()}
+	mark := func(v Verdict) { t.mark(ctx, &v) }
 	signed, err := s.signed(l)
-	digest = sha256.Sum256(signed.Data)
+	t.digest = sha256.Sum256(signed.Data)
 	if err != nil {
 		s.log.Error("signing a letter failed", "letter", l.ID, "err", err)
-		v := Verdict{State: Deferred, Enhanced: "4.7.0", Reply: "the letter can't be signed: see the DKIM keys"}
-		mark(v.complete(nil, "", l.To))
+		t.mark(ctx, unsignedVerdict(l.To))
 		return
 	}
-	s.route.Deliver(try, signed, mark)
+	s.route.Deliver(ctx, signed, mark)
+}
+
+// mark records what came of the attempt.
+func (t *try) mark(ctx context.Context, v *Verdict) {
+	s, l := t.sender, &t.letter
+	s.schedule(l, v)
+	v.Digest = t.digest
+	s.mark(ctx, l.ID, v)
+	if v.State == Postponed {
+		return // nobody was asked
+	}
+	s.observe(*l, *v, time.Since(t.begun))
+	s.log.LogAttrs(ctx, slog.LevelInfo, "letter tried", slog.Int64("letter", l.ID), slog.Int("attempt", l.Attempts),
+		slog.String("state", string(v.State)), slog.Int("code", v.Code), slog.String("enhanced", v.Enhanced), slog.String("tls", v.TLS))
+}
+
+// unsignedVerdict is what comes of a letter that can't be signed.
+func unsignedVerdict(to string) *Verdict {
+	v := &Verdict{State: Deferred, Enhanced: "4.7.0", Reply: "the letter can't be signed: see the DKIM keys"}
+	return v.complete(nil, "", to)
 }
 
 // signed is the letter with its signatures. As many are signed at once as there are cores, ahead of the connections
 // that they will take; an urgent one waits for none of them.
 func (s *Sender) signed(l Letter) (Letter, error) {
+	if s.sign == nil {
+		return l, nil
+	}
 	if !l.Urgent {
 		s.signing <- struct{}{}
 		defer func() { <-s.signing }()
@@ -300,34 +317,33 @@ func (s *Sender) signed(l Letter) (Letter, error) {
 
 // schedule says when a deferred letter is tried again, or that it is given up (RFC 3463: X.4.7, delivery time
 // expired).
-func (s *Sender) schedule(l Letter, v Verdict) Verdict {
+func (s *Sender) schedule(l *Letter, v *Verdict) {
+	if v.State != Deferred && v.State != Postponed {
+		return
+	}
 	end := l.Created.Add(giveUpAfter)
-	switch {
-	case v.State == Postponed && v.At.Before(end):
+	if v.State == Postponed && v.At.Before(end) {
 		if v.Retry.After(end) {
 			v.Retry = end
 		}
-		return v
-	case v.State != Deferred && v.State != Postponed:
-		return v
+		return
 	}
 	next, giveUp := RetryAfter(l.Attempts, l.Created, v.At, mrand.Float64)
 	if !giveUp {
 		v.Retry = next
-		return v
+		return
 	}
 	v.State, v.Enhanced, v.Retry = Refused, "5.4.7", time.Time{}
 	v.Reply = truncate("given up after 4 days; the last answer: "+v.Reply, maxReply)
-	return v
 }
 
 // mark records the verdict, whatever it takes: a delivered letter without its mark would be sent again. It is
 // not stopped by the end of ctx, only by its own time.
-func (s *Sender) mark(ctx context.Context, id int64, v Verdict) {
+func (s *Sender) mark(ctx context.Context, id int64, v *Verdict) {
 	ctx = context.WithoutCancel(ctx)
 	end := time.Now().Add(marking)
 	for pause := firstPause; ; pause = min(2*pause, maxPause) {
-		err := s.spool.Mark(ctx, s.owner, id, v)
+		err := s.spool.Mark(ctx, s.owner, id, *v)
 		if err == nil {
 			return
 		}

@@ -14,19 +14,20 @@ var errEightBit = errors.New("the message can't be encoded in 7 bits")
 
 // inSevenBits is the same letter for a server that takes 7-bit messages only (RFC 6152 section 3), and whether there is
 // one: a header beyond ASCII has no such form, and a signature would no longer hold.
-func (p parcel) inSevenBits() (parcel, bool) {
+func (p *parcel) inSevenBits() (*parcel, bool) {
 	if !p.eightBit {
 		return p, true
 	}
 	if p.utf8Head {
 		return p, false
 	}
-	msg, err := sevenBit(p.eight)
+	msg, err := sevenBit(p.msg)
 	if err != nil {
 		return p, false
 	}
-	p.size, p.wire, p.eightBit, p.eight = len(msg), stuff(msg), false, nil
-	return p, true
+	encoded := *p
+	encoded.msg, encoded.eightBit = msg, false
+	return &encoded, true
 }
 
 // sevenBit encodes the parts of a message that hold characters beyond ASCII as quoted-printable (RFC 2045 section 6.7).

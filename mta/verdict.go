@@ -16,12 +16,12 @@ func refuse(enhanced, why string) *Verdict {
 }
 
 // accepted is the verdict on a message that the server took.
-func accepted(rep reply, to string) Verdict {
+func accepted(rep reply, to string) *Verdict {
 	return fromReply(Delivered, rep, to)
 }
 
 // failed is the verdict on an attempt that ended in err, an error of a session or a door.
-func failed(err error, to string) Verdict {
+func failed(err error, to string) *Verdict {
 	var no *refusal
 	if errors.As(err, &no) {
 		state := Deferred
@@ -30,7 +30,7 @@ func failed(err error, to string) Verdict {
 		}
 		return fromReply(state, no.reply, to)
 	}
-	v := Verdict{State: Deferred, Enhanced: "4.4.2", Reply: wordsFor(err)}
+	v := &Verdict{State: Deferred, Enhanced: "4.4.2", Reply: wordsFor(err)}
 	var f *fault
 	if !errors.As(err, &f) {
 		return v
@@ -67,24 +67,27 @@ func final(no *refusal) bool {
 	return no.reply.code/100 == 5
 }
 
-func fromReply(state State, rep reply, to string) Verdict {
-	v := Verdict{State: state, Code: rep.code, Enhanced: rep.enhanced, Reply: cleanReply(rep.text(), to)}
+func fromReply(state State, rep reply, to string) *Verdict {
+	v := &Verdict{State: state, Code: rep.code, Enhanced: rep.enhanced, Reply: cleanReply(rep.text(), to)}
 	if v.Enhanced == "" {
 		v.Enhanced = map[State]string{Delivered: "2.0.0", Deferred: "4.0.0", Refused: "5.0.0"}[state]
 	}
 	return v
 }
 
-// complete adds what holds for every verdict: who answered, how, when and with which words.
-func (v Verdict) complete(s *session, host, to string) Verdict {
+// complete adds what holds for every verdict, and returns it: who answered, how, when and with which words.
+func (v *Verdict) complete(s *session, host, to string) *Verdict {
 	v.At = time.Now().UTC()
 	v.Host = host
 	if s == nil {
 		return v
 	}
 	v.TLS = s.tls
-	for _, line := range s.talk {
-		v.Transcript = append(v.Transcript, cleanReply(line, to))
+	if len(s.talk) > 0 {
+		v.Transcript = make([]string, len(s.talk))
+	}
+	for i, line := range s.talk {
+		v.Transcript[i] = cleanReply(line, to)
 	}
 	return v
 }

@@ -49,11 +49,18 @@ var usualPatience = patience{
 type reply struct {
 	code     int
 	enhanced string // of RFC 3463, without its text; empty if the server gave none
-	lines    []string
+	line     string // the words of the first line
+	more     []string
 }
 
-func (r reply) ok() bool     { return r.code/100 == 2 }
-func (r reply) text() string { return strings.Join(r.lines, " ") }
+func (r *reply) ok() bool { return r.code/100 == 2 }
+
+func (r *reply) text() string {
+	if len(r.more) == 0 {
+		return r.line
+	}
+	return r.line + " " + strings.Join(r.more, " ")
+}
 
 // wire is a connection that answers in replies: bounded in time and in size, and with a transcript. It knows
 // nothing of the order of commands.
@@ -61,6 +68,9 @@ type wire struct {
 	conn net.Conn
 	r    *bufio.Reader
 	talk []string // raw, masked by transcript
+	out  []byte   // what is written next, its room used again
+
+	reading, writing deadline
 }
 
 func newWire(conn net.Conn) *wire {
@@ -82,62 +92,91 @@ func (w *wire) bind(ctx context.Context) (release func() bool) {
 	return context.AfterFunc(ctx, func() { _ = conn.SetDeadline(errPast) })
 }
 
-// allow gives the next reads and writes the time d, and no more than ctx has left.
-func (w *wire) allow(ctx context.Context, d time.Duration) error {
-	t := time.Now().Add(d)
+// deadline is one that a connection has; zero for none.
+type deadline time.Time
+
+// renew makes it d from now, and no later than the end of ctx. One that is there and leaves nearly as much stays, for
+// setting one costs as much as a small letter's checks: then set is false.
+func (l *deadline) renew(ctx context.Context, d time.Duration) (t time.Time, set bool) {
+	now := time.Now()
+	t = now.Add(d)
 	if end, ok := ctx.Deadline(); ok && end.Before(t) {
 		t = end
 	}
-	if err := w.conn.SetDeadline(t); err != nil {
-		return err
+	if early := t.Sub(time.Time(*l)); early >= 0 && early < t.Sub(now)/16 {
+		return t, false
 	}
-	return ctx.Err() // checked last: bind's function may have run before SetDeadline
+	*l = deadline(t)
+	return t, true
 }
 
-// allowReading gives the next reply its time. One that has come needs none, unless it is of several lines: those have
-// what is left of the time before.
+// allowWriting gives the next writes the time d, and no more than ctx has left.
+func (w *wire) allowWriting(ctx context.Context, d time.Duration) error {
+	if t, set := w.writing.renew(ctx, d); set {
+		if err := w.conn.SetWriteDeadline(t); err != nil {
+			return err
+		}
+	}
+	return ctx.Err() // checked last: bind's function may have run before
+}
+
+// allowReading gives the next reply its time. One of a single line that has come needs none.
 func (w *wire) allowReading(ctx context.Context, d time.Duration) error {
-	if there, _ := w.r.Peek(w.r.Buffered()); bytes.IndexByte(there, '\n') >= 0 {
+	there, _ := w.r.Peek(w.r.Buffered())
+	if end := bytes.IndexByte(there, '\n'); end >= 0 && (end <= 3 || there[3] != '-') {
 		return ctx.Err()
 	}
-	return w.allow(ctx, d)
-}
-
-// say writes command lines, as the transcript shall show them in shown, without waiting for an answer.
-func (w *wire) say(ctx context.Context, d time.Duration, shown []string, lines string) error {
-	for _, s := range shown {
-		w.note("> " + s)
+	if t, set := w.reading.renew(ctx, d); set {
+		if err := w.conn.SetReadDeadline(t); err != nil {
+			return err
+		}
 	}
-	return w.write(ctx, d, []byte(lines))
+	return ctx.Err()
 }
 
-// write writes b within the time d.
+// say writes a command line, as the transcript shall show it in shown, without waiting for an answer.
+func (w *wire) say(ctx context.Context, d time.Duration, shown, line string) error {
+	w.note("> " + shown)
+	return w.write(ctx, d, append(append(w.out[:0], line...), "\r\n"...))
+}
+
+// write writes b, which may be in the room of out, within the time d.
 func (w *wire) write(ctx context.Context, d time.Duration, b []byte) error {
-	if err := w.allow(ctx, d); err != nil {
+	w.keep(b)
+	if err := w.allowWriting(ctx, d); err != nil {
 		return err
 	}
 	_, err := w.conn.Write(b)
 	return err
 }
 
-// body writes a prepared message and, in one with its end, what goes behind it, each block under its own deadline. last
-// tells whether its final block, and so possibly its final dot, was begun: from there on a failure doesn't mean that
-// nothing arrived.
-func (w *wire) body(ctx context.Context, d time.Duration, msg, behind []byte) (last bool, err error) {
-	w.note("> (" + strconv.Itoa(len(msg)) + " bytes)")
-	msg = append(msg, behind...)
-	for len(msg) > 0 {
-		n := min(len(msg), block)
-		if err := w.allow(ctx, d); err != nil {
+// body writes a message and, in one with its end, the commands that go behind it, each block under its own deadline.
+// last tells whether its final block, and so possibly its final dot, was begun: from there on a failure doesn't mean
+// that nothing arrived.
+func (w *wire) body(ctx context.Context, d time.Duration, msg []byte, behind []step) (last bool, err error) {
+	all := stuff(w.out[:0], msg)
+	w.note("> (" + strconv.Itoa(len(all)) + " bytes)")
+	all = commands(all, behind)
+	w.keep(all)
+	for len(all) > 0 {
+		n := min(len(all), block)
+		if err := w.allowWriting(ctx, d); err != nil {
 			return false, err
 		}
-		last = n == len(msg)
-		if _, err := w.conn.Write(msg[:n]); err != nil {
+		last = n == len(all)
+		if _, err := w.conn.Write(all[:n]); err != nil {
 			return last, err
 		}
-		msg = msg[n:]
+		all = all[n:]
 	}
 	return last, nil
+}
+
+// keep lets the room of b be used for what is written next, unless it is much.
+func (w *wire) keep(b []byte) {
+	if cap(b) <= block {
+		w.out = b
+	}
 }
 
 // hear reads one reply, of any number of lines within the bounds.
@@ -158,8 +197,9 @@ func (w *wire) hear(ctx context.Context, d time.Duration) (reply, error) {
 		if total += len(raw); total > maxReplyBytes {
 			return rep, errBabble
 		}
-		line := strings.TrimRight(string(raw), "\r\n")
-		w.note("< " + line)
+		noted := "< " + string(bytes.TrimRight(raw, "\r\n"))
+		w.note(noted)
+		line := noted[2:]
 		more, err := rep.add(line)
 		if err != nil {
 			return rep, err
@@ -180,6 +220,7 @@ func (r *reply) add(line string) (more bool, err error) {
 	if err != nil || code < 200 || code > 599 || r.code != 0 && int(code) != r.code {
 		return false, errNoReply
 	}
+	first := r.code == 0
 	r.code = int(code)
 	text, more := "", false
 	if len(line) > 3 {
@@ -191,7 +232,11 @@ func (r *reply) add(line string) (more bool, err error) {
 		}
 		text = rest
 	}
-	r.lines = append(r.lines, text)
+	if first {
+		r.line = text
+	} else {
+		r.more = append(r.more, text)
+	}
 	return more, nil
 }
 
@@ -199,16 +244,22 @@ func (r *reply) add(line string) (more bool, err error) {
 // (RFC 2034 section 4), or it is part of the words.
 func cutEnhanced(text string, code int) (enhanced, rest string) {
 	first, rest, _ := strings.Cut(text, " ")
-	parts := strings.Split(first, ".")
-	if len(parts) != 3 || parts[0] != strconv.Itoa(code/100) {
+	class, subject, _ := strings.Cut(first, ".")
+	subject, detail, _ := strings.Cut(subject, ".")
+	if len(class) != 1 || int(class[0]-'0') != code/100 || !isStatusNumber(subject) || !isStatusNumber(detail) {
 		return "", text
 	}
-	for _, p := range parts[1:] {
-		if p == "" || len(p) > 3 || strings.Trim(p, "0123456789") != "" {
-			return "", text
+	return first, rest
+}
+
+// isStatusNumber tells whether s is of one to three digits (RFC 3463 section 2).
+func isStatusNumber(s string) bool {
+	for i := range len(s) {
+		if s[i] < '0' || s[i] > '9' {
+			return false
 		}
 	}
-	return first, rest
+	return s != "" && len(s) <= 3
 }
 
 // quiet reports whether nothing is left that the server said: an answer too many would be taken for the
