@@ -353,3 +353,48 @@ func TestHeldBeforeItIsClaimed(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// TestLeaseOfAnOlderVersion: the row of a letter says itself that it is being
+// sent. It is due again when that ends, and ends as any other.
+func TestLeaseOfAnOlderVersion(t *testing.T) {
+	s := open(t, t.TempDir())
+	ctx := t.Context()
+	l := Letter{Kind: "x", ToMasked: "x", State: LetterDue, DueAt: 1, CreatedAt: 1}
+	if err := s.InTx(ctx, func(tx *Tx) error {
+		tx.add(LetterDue.counter(), -1)
+		tx.add(LetterSending.counter(), 1)
+		return tx.Enqueue(ctx, &l, Envelope{To: "a@example.com"})
+	}); err != nil {
+		t.Fatal(err)
+	}
+	s.ddl(t, "UPDATE outbox SET state = 4, owner = 'old', due_at = 50, attempts = 1")
+	if got, err := s.Letter(ctx, l.ID); err != nil || got.State != LetterSending {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	claim := func(now Micros) (got []Claimed) {
+		t.Helper()
+		if err := s.InTx(ctx, func(tx *Tx) (err error) {
+			got, err = tx.ClaimLetters(ctx, Claim{Owner: "new", Now: now, Until: 90, N: 5})
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+		return got
+	}
+	if got := claim(49); len(got) != 0 {
+		t.Errorf("claimed before its lease has ended: %v", got)
+	}
+	got := claim(50)
+	if len(got) != 1 || got[0].Attempts != 2 {
+		t.Fatalf("claimed %v", got)
+	}
+	if err := s.InTx(ctx, func(tx *Tx) error { return tx.EndLetters(ctx, []Letter{got[0].Letter}, LetterDelivered, 60) }); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := s.Letter(ctx, l.ID); err != nil || got.State != LetterDelivered || got.Attempts != 2 || got.Owner != "" {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if c, err := s.Counters(ctx); err != nil || c.OpenLetters() != 0 {
+		t.Errorf("%v, %v", c.Letters, err)
+	}
+}
