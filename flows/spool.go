@@ -71,7 +71,7 @@ func (sp *Spool) Claim(ctx context.Context, owner string, n, spare int, lease ti
 	}
 	var found []store.Claimed
 	err := s.store.InTx(ctx, func(tx *store.Tx) (err error) {
-		found, err = tx.ClaimLetters(ctx, store.Claim{Owner: owner, Now: now, Until: store.At(s.now().Add(lease)), N: n, Spare: spare, InHand: sp.inHand()})
+		found, err = tx.ClaimLetters(ctx, store.Claim{Owner: owner, Now: now, Until: store.At(s.now().Add(lease)), N: n, Spare: spare, InHand: sp.leases()})
 		return err
 	})
 	if err != nil {
@@ -109,13 +109,14 @@ func (sp *Spool) Claim(ctx context.Context, owner string, n, spare int, lease ti
 	return out, err
 }
 
-// inHand are the letters that were claimed and have no verdict yet.
-func (sp *Spool) inHand() []store.Letter {
+// leases are those of the letters that have no verdict yet.
+func (sp *Spool) leases() (out []int64) {
 	sp.mu.Lock()
 	defer sp.mu.Unlock()
-	out := make([]store.Letter, 0, len(sp.claimed))
 	for _, l := range sp.claimed {
-		out = append(out, l.Letter)
+		if !slices.Contains(out, l.Lease()) {
+			out = append(out, l.Lease())
+		}
 	}
 	return out
 }

@@ -131,18 +131,14 @@ type Claim struct {
 	Until Micros // the end of the lease
 	N     int    // up to so many letters that are due
 	Spare int    // up to so many more that are urgent
-	// InHand are letters of earlier claims that have no verdict yet. Leases that
-	// hold none of these are over.
-	InHand []Letter
+	// InHand are the leases, by [Letter.Lease], of letters that have no verdict
+	// yet. The other ones of the owner are over.
+	InHand []int64
 }
 
-// gone tells which leases are over, or have ended.
-func (c Claim) gone() func(lease) bool {
-	held := map[int64]bool{}
-	for _, l := range c.InHand {
-		held[l.row.lease] = true
-	}
-	return func(l lease) bool { return l.until <= c.Now || l.owner == c.Owner && !held[l.id] }
+// gone tells whether a lease is over, or has ended.
+func (c Claim) gone(l lease) bool {
+	return l.until <= c.Now || l.owner == c.Owner && !slices.Contains(c.InHand, l.id)
 }
 
 // ClaimLetters leases letters that are due to their claimer. The lease counts
@@ -154,7 +150,7 @@ func (tx *Tx) ClaimLetters(ctx context.Context, c Claim) ([]Claimed, error) {
 	if err != nil {
 		return nil, err
 	}
-	rest, gone := all.without(c.gone())
+	rest, gone := all.without(c.gone)
 	for _, l := range gone {
 		if l.until > c.Now {
 			continue // it is over

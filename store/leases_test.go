@@ -116,7 +116,7 @@ func (q *queue) claim(owner string, n, spare int) {
 	want := urgent + min(free[LetterDue]+free[LetterDeferred], max(0, min(n, n+spare-urgent)))
 	c := Claim{Owner: owner, Now: q.now, Until: q.now + 60, N: n, Spare: spare}
 	for _, l := range q.hand[owner] {
-		c.InHand = append(c.InHand, l)
+		c.InHand = append(c.InHand, l.Lease())
 	}
 	var got []Claimed
 	q.must(q.s.InTx(q.ctx, func(tx *Tx) (err error) {

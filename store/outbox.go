@@ -89,8 +89,11 @@ type letterRow struct {
 	due      Micros
 	owner    string
 	attempts int
-	lease    int64 // 0 when it is in none
+	lease    int64
 }
+
+// Lease is the number of the lease that a letter is in; 0 when it is in none.
+func (l Letter) Lease() int64 { return l.row.lease }
 
 // leased makes a letter tell of the lease that it is in, if it is in one.
 func (l *Letter) leased(in lease, ok bool) {
