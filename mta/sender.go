@@ -272,47 +272,53 @@ type try struct {
 func (s *Sender) carry(ctx context.Context, l Letter) {
 	t := &try{sender: s, letter: l, begun: time.Now()}
 	mark := func(v Verdict) { t.mark(ctx, &v) }
-	signed, err := s.signed(l)
-	t.digest = sha256.Sum256(signed.Data)
+	err := s.signed(&l)
+	t.digest = sha256.Sum256(l.Data)
 	if err != nil {
-		s.log.Error("signing a letter failed", "letter", l.ID, "err", err)
-		t.mark(ctx, unsignedVerdict(l.To))
+		t.unsigned(ctx, err)
 		return
 	}
-	s.route.Deliver(ctx, signed, mark)
+	s.route.Deliver(ctx, l, mark)
 }
 
-// mark records what came of the attempt.
+// mark records what came of the attempt. The spool has a long way to go from here, on a stack that should not have to
+// grow for each letter: what takes room is elsewhere.
 func (t *try) mark(ctx context.Context, v *Verdict) {
-	s, l := t.sender, &t.letter
-	s.schedule(l, v)
+	t.sender.schedule(&t.letter, v)
 	v.Digest = t.digest
-	s.mark(ctx, l.ID, v)
-	if v.State == Postponed {
-		return // nobody was asked
+	t.sender.mark(ctx, t.letter.ID, v)
+	if v.State != Postponed { // else nobody was asked
+		t.tell(ctx, v)
 	}
+}
+
+// tell lets others know what came of the attempt.
+func (t *try) tell(ctx context.Context, v *Verdict) {
+	s, l := t.sender, &t.letter
 	s.observe(*l, *v, time.Since(t.begun))
 	s.log.LogAttrs(ctx, slog.LevelInfo, "letter tried", slog.Int64("letter", l.ID), slog.Int("attempt", l.Attempts),
 		slog.String("state", string(v.State)), slog.Int("code", v.Code), slog.String("enhanced", v.Enhanced), slog.String("tls", v.TLS))
 }
 
-// unsignedVerdict is what comes of a letter that can't be signed.
-func unsignedVerdict(to string) *Verdict {
+// unsigned marks what comes of a letter that can't be signed.
+func (t *try) unsigned(ctx context.Context, err error) {
+	t.sender.log.Error("signing a letter failed", "letter", t.letter.ID, "err", err)
 	v := &Verdict{State: Deferred, Enhanced: "4.7.0", Reply: "the letter can't be signed: see the DKIM keys"}
-	return v.complete(nil, "", to)
+	t.mark(ctx, v.complete(nil, "", t.letter.To))
 }
 
-// signed is the letter with its signatures. As many are signed at once as there are cores, ahead of the connections
+// signed adds its signatures to the letter. As many are signed at once as there are cores, ahead of the connections
 // that they will take; an urgent one waits for none of them.
-func (s *Sender) signed(l Letter) (Letter, error) {
+func (s *Sender) signed(l *Letter) (err error) {
 	if s.sign == nil {
-		return l, nil
+		return nil
 	}
 	if !l.Urgent {
 		s.signing <- struct{}{}
 		defer func() { <-s.signing }()
 	}
-	return s.sign(l)
+	*l, err = s.sign(*l)
+	return err
 }
 
 // schedule says when a deferred letter is tried again, or that it is given up (RFC 3463: X.4.7, delivery time
@@ -344,17 +350,19 @@ func (s *Sender) mark(ctx context.Context, id int64, v *Verdict) {
 	end := time.Now().Add(marking)
 	for pause := firstPause; ; pause = min(2*pause, maxPause) {
 		err := s.spool.Mark(ctx, s.owner, id, *v)
-		if err == nil {
-			return
-		}
-		if errors.Is(err, ErrLost) {
-			s.log.Warn("the lease of a letter was lost before its verdict", "letter", id)
-			return
-		}
-		s.log.Error("marking a letter failed", "letter", id, "err", err)
-		if time.Now().Add(pause).After(end) {
+		if err == nil || s.lost(id, err) || time.Now().Add(pause).After(end) {
 			return
 		}
 		time.Sleep(pause)
 	}
+}
+
+// lost notes that a letter wasn't marked, and tells whether it never will be by us.
+func (s *Sender) lost(id int64, err error) bool {
+	if errors.Is(err, ErrLost) {
+		s.log.Warn("the lease of a letter was lost before its verdict", "letter", id)
+		return true
+	}
+	s.log.Error("marking a letter failed", "letter", id, "err", err)
+	return false
 }
