@@ -32,6 +32,8 @@ const (
 	inboundTime     = 5 * time.Minute
 	inboundPause    = 30 * time.Second // between two reads or writes
 	maxInboundRcpt  = 5
+	// maxInboundWords is how many lines of ours one connection gets: a few for each command, for some hundred mails.
+	maxInboundWords = 2000
 )
 
 // Inbound is what an address of ours is for.
@@ -192,7 +194,7 @@ func (g *guarded) Accept() (net.Conn, error) {
 			_ = conn.Close()
 			continue
 		}
-		c := &boundedConn{Conn: conn, end: time.Now().Add(inboundTime), left: maxInboundBytes}
+		c := &boundedConn{Conn: conn, end: time.Now().Add(inboundTime), left: maxInboundBytes, words: maxInboundWords}
 		c.gone = sync.OnceFunc(func() { g.leave(client) })
 		return c, nil
 	}
@@ -206,21 +208,28 @@ func (g *guarded) leave(client string) {
 	}
 }
 
-// boundedConn ends after a time or a number of bytes, whatever deadlines are set.
+// boundedConn ends after a time, a number of bytes or a number of our lines, whatever deadlines are set. Every command is
+// answered by a line at least, within TLS too, so that their number bounds that of commands.
 type boundedConn struct {
 	net.Conn
-	end  time.Time
-	left int
-	gone func()
+	end   time.Time
+	left  int // bytes that may still be read
+	words int // lines that may still be written
+	gone  func()
 }
 
 func (c *boundedConn) Read(p []byte) (int, error) {
-	if c.left <= 0 || time.Now().After(c.end) {
+	if c.left <= 0 || c.words <= 0 || time.Now().After(c.end) {
 		return 0, io.EOF
 	}
 	n, err := c.Conn.Read(p)
 	c.left -= n
 	return n, err
+}
+
+func (c *boundedConn) Write(p []byte) (int, error) {
+	c.words--
+	return c.Conn.Write(p)
 }
 
 // Close ends the connection.

@@ -155,6 +155,20 @@ func TestInletBounds(t *testing.T) {
 			}
 		}
 	})
+	t.Run("commands", func(t *testing.T) {
+		c := dialInlet(t, addr)
+		var no *smtp.SMTPError
+		for asked := range maxInboundWords {
+			if err := c.Mail("", nil); err != nil && !errors.As(err, &no) {
+				return
+			}
+			if err := c.Rcpt("b-2@bounces.test", nil); err == nil || !errors.As(err, &no) && asked < 10 {
+				t.Fatalf("recipient %d: %v", asked, err)
+			}
+			_ = c.Reset()
+		}
+		t.Error("one connection may guess for ever")
+	})
 	t.Run("connections of one client", func(t *testing.T) {
 		served := 0
 		for range maxPerClient + 4 {
@@ -174,7 +188,7 @@ func TestInletBounds(t *testing.T) {
 	t.Run("bytes", func(t *testing.T) {
 		left, right := net.Pipe()
 		defer left.Close()
-		c := &boundedConn{Conn: right, end: time.Now().Add(time.Minute), left: 10, gone: func() {}}
+		c := &boundedConn{Conn: right, end: time.Now().Add(time.Minute), left: 10, words: 1, gone: func() {}}
 		go left.Write(make([]byte, 100))
 		total := 0
 		for b := make([]byte, 4); ; {
@@ -186,7 +200,7 @@ func TestInletBounds(t *testing.T) {
 		if total > 12 {
 			t.Errorf("%d bytes were read", total)
 		}
-		if _, err := (&boundedConn{Conn: right, end: time.Now().Add(-time.Second), left: 10}).Read(nil); err == nil {
+		if _, err := (&boundedConn{Conn: right, end: time.Now().Add(-time.Second), left: 10, words: 1}).Read(nil); err == nil {
 			t.Error("a connection is read after its time")
 		}
 	})
