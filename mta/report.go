@@ -65,7 +65,8 @@ func ParseReport(r io.Reader, null bool) (Report, error) {
 	case found.report.Kind != ReportNone:
 		return found.report, nil
 	case null && !found.automatic(e):
-		return fromText(found.text.String()), nil
+		subject, _ := e.Header.Text("Subject") // as it stands, if its charset is unknown
+		return fromText(subject, found.text.String()), nil
 	}
 	return Report{}, nil
 }
@@ -138,7 +139,7 @@ func (r *reader) status(body io.Reader) {
 		if action := firstWord(fields.Get("Action")); action != "" && r.report.Kind != ReportFailed {
 			rep := Report{Status: statusCode(fields.Get("Status")), Words: cleanReply(diagnostic(fields.Get("Diagnostic-Code")), "")}
 			if rep.Status == "" {
-				rep.Status = fromText(rep.Words).Status
+				rep.Status = fromText("", rep.Words).Status
 			}
 			switch action {
 			case "failed":
@@ -207,17 +208,21 @@ var phrases = []struct {
 	{regexp.MustCompile(`(?i)spam|blocked|black ?list|blocklist|policy|reputation|dmarc|\bspf\b|\bdkim\b|denied`), "5.7.1"},
 }
 
-// failure is how a text begins that tells of a failure at all, in place of a status.
-var failure = regexp.MustCompile(`(?i)undeliver|not be delivered|delivery (has )?failed|delivery status|failure notice|returned (mail|to sender)|could not deliver|permanent (error|failure)|\b5[0-9]{2}\b`)
+// failure is how a text or its subject tells of a failure at all, in place of a status; a text may do so by the
+// code of a reply, while a subject may quote ours with any number.
+var (
+	failure    = regexp.MustCompile(`(?i)undeliver|not be delivered|delivery (has )?failed|delivery status|failure notice|returned (mail|to sender)|could not deliver|permanent (error|failure)`)
+	replyCode5 = regexp.MustCompile(`\b5[0-9]{2}\b`)
+)
 
 // fromText makes what can be made of a server's words. Only what says that it is about a failure counts.
-func fromText(text string) Report {
+func fromText(subject, text string) Report {
 	line, status := text, statusCode(text)
 	if m := anyStatus.FindStringIndex(text); m != nil {
 		line = lineAround(text, m[0])
 	}
 	if status == "" {
-		if !failure.MatchString(text) {
+		if !failure.MatchString(subject) && !failure.MatchString(text) && !replyCode5.MatchString(text) {
 			return Report{}
 		}
 		status = "5.0.0"

@@ -38,6 +38,8 @@ func TestParseReport(t *testing.T) {
 		{"a full mailbox", plain + "Delivery failed: over quota\r\n", true, Report{ReportFailed, "5.2.2", "Delivery failed: over quota"}},
 		{"for the time being", plain + "will try again: 451 4.7.1 greylisted\r\n", true, Report{ReportDelayed, "4.7.1", "will try again: 451 4.7.1 greylisted"}},
 		{"words of somebody with an address", plain + "Delivery failed: user unknown 5.1.1\r\n", false, Report{}},
+		{"a failure by its subject", plain + "Sorry, no mailbox here.\r\nUser unknown\r\n", true, Report{ReportFailed, "5.1.1", "User unknown"}},
+		{"our own subject", "Subject: Re: News 500\r\n\r\nUser unknown? No, I am away.\r\n", true, Report{}},
 		{"an absence", "Auto-Submitted: auto-replied\r\nSubject: Away\r\n\r\nI am away until 5.1.1 or so\r\n", true, Report{}},
 		{"a letter", "Subject: thanks\r\n\r\nThat was 5 times 1 and no more.\r\n", true, Report{}},
 		{"nothing", "", true, Report{}},
