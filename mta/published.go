@@ -334,8 +334,30 @@ func (c checker) mx(ctx context.Context) []Finding {
 			if c.pub.Helo != "" && domain == c.pub.Bounce {
 				f.Publish = domain + ". IN MX 10 " + c.pub.Helo + "."
 			}
+		case domain == c.pub.Bounce && domain != c.pub.From && c.elsewhere(ctx, hosts):
+			f.Words = "mail to the domain goes to " + hosts[0] + ", which is another machine than " + c.pub.Helo + ": it has to hand it on to the bounce port"
 		}
 		out = append(out, f)
 	}
 	return out
+}
+
+// elsewhere tells whether none of some hosts has an address of ours, as far as that can be told.
+func (c checker) elsewhere(ctx context.Context, hosts []string) bool {
+	if c.pub.Helo == "" {
+		return false
+	}
+	ours, err := c.r.LookupIPAddr(ctx, c.pub.Helo+".")
+	if err != nil || len(ours) == 0 {
+		return false
+	}
+	for _, host := range hosts {
+		theirs, err := c.r.LookupIPAddr(ctx, host+".")
+		if err != nil || slices.ContainsFunc(theirs, func(a net.IPAddr) bool {
+			return slices.ContainsFunc(ours, func(b net.IPAddr) bool { return a.IP.Equal(b.IP) })
+		}) {
+			return false
+		}
+	}
+	return true
 }

@@ -50,6 +50,9 @@ func TestCheckPublished(t *testing.T) {
 		{"DMARC without a policy", "DMARC", FoundWrong, "", "", set("_dmarc.sender.test.", mockdns.Zone{TXT: []string{"v=DMARC1; rua=x"}})},
 		{"no PTR", "PTR", FoundMissing, "no name", "", drop("7.2.0.192.in-addr.arpa.")},
 		{"another PTR", "PTR", FoundWrong, "another name", "", set("7.2.0.192.in-addr.arpa.", mockdns.Zone{PTR: []string{"dsl-7.isp.test."}})},
+		{"coming back to another machine", "MX", FoundOK, "another machine than out.sender.test", "", func(z map[string]mockdns.Zone) {
+			z["bounces.sender.test."] = mockdns.Zone{MX: mx("mx.sender.test.", 10), TXT: []string{"v=spf1 a:out.sender.test -all"}}
+		}},
 		{"nowhere to come back to", "MX", FoundMissing, "nowhere to go", "bounces.sender.test. IN MX 10 out.sender.test.", set("bounces.sender.test.", mockdns.Zone{TXT: []string{"v=spf1 a:out.sender.test -all"}})},
 	}
 	for _, tt := range tests {
