@@ -26,7 +26,7 @@ func (a *app) route(desk *flows.Service) (mta.Route, error) {
 	case routeCapture:
 		return mta.NewCapture(desk.Capture)
 	case routeDirect:
-		return a.set.Delivery.direct()
+		return a.set.Delivery.direct(desk.Policies())
 	case routeRelay:
 		r, err := mta.NewRelay(url)
 		if err != nil {

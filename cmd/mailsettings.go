@@ -53,9 +53,9 @@ func readMailSettings(k *koanf.Koanf) (m mailSettings, err error) {
 	return m, nil
 }
 
-// direct makes the route to the recipients' servers.
-func (m mailSettings) direct() (mta.Route, error) {
-	opts := []mta.DirectOption{mta.WithRequiredTLS(m.TLS...), mta.WithLimits(m.Limits)}
+// direct makes the route to the recipients' servers, whose policies are kept.
+func (m mailSettings) direct(kept mta.Policies) (mta.Route, error) {
+	opts := []mta.DirectOption{mta.WithRequiredTLS(m.TLS...), mta.WithLimits(m.Limits), mta.WithPolicies(kept)}
 	if m.Helo != "" {
 		opts = append(opts, mta.WithHelo(m.Helo))
 	}

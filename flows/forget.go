@@ -56,6 +56,9 @@ func (s *Service) Tick(ctx context.Context) error {
 		if err := tx.DropOldReturned(ctx, store.At(s.now().Add(-returnedKept)), 500); err != nil {
 			return err
 		}
+		if err := tx.DropOldPolicies(ctx, store.At(s.now()), 500); err != nil {
+			return err
+		}
 		_, err := tx.DropOldLimits(ctx, s.now(), 1000)
 		return err
 	})

@@ -36,6 +36,7 @@ type Direct struct {
 	resolver Resolver
 	mx       *exchangers
 	policy   *tlsPolicy
+	policies Policies // nil for none
 	helo     string
 	// The ports of SMTP and of the servers of policies.
 	port, httpsPort string
@@ -84,6 +85,9 @@ func WithLimits(named map[string]Limits) DirectOption {
 	return func(d *Direct) { d.domains.named, d.hosts.named = named, named }
 }
 
+// WithPolicies keeps the MTA-STS policies of domains in p. The default is to keep them in memory alone.
+func WithPolicies(p Policies) DirectOption { return func(d *Direct) { d.policies = p } }
+
 // NewDirect makes the route. The error says that this machine's name can't be used to introduce us.
 func NewDirect(opts ...DirectOption) (*Direct, error) {
 	d := &Direct{
@@ -109,7 +113,7 @@ func NewDirect(opts ...DirectOption) (*Direct, error) {
 	d.mx = newExchangers(d.resolver, d.helo)
 	d.policy.sts = newSTS(d.resolver, stsClient(func(ctx context.Context, host string) (net.Conn, error) {
 		return d.dial(ctx, host, d.httpsPort)
-	}, d.door.roots))
+	}, d.door.roots), d.policies)
 	return d, nil
 }
 

@@ -38,6 +38,7 @@ type stsPolicies struct {
 	resolver Resolver
 	client   *http.Client
 	store    *policyStore
+	kept     Policies // nil for none
 	now      func() time.Time
 
 	mu    sync.Mutex
@@ -49,9 +50,9 @@ type stsAnswer struct {
 	policy *mtasts.Policy // nil for none
 }
 
-func newSTS(r Resolver, client *http.Client) *stsPolicies {
+func newSTS(r Resolver, client *http.Client, kept Policies) *stsPolicies {
 	return &stsPolicies{
-		resolver: r, client: client, store: newPolicyStore(), now: time.Now, asked: map[string]stsAnswer{},
+		resolver: r, client: client, store: newPolicyStore(), kept: kept, now: time.Now, asked: map[string]stsAnswer{},
 	}
 }
 
@@ -83,7 +84,7 @@ func (s *stsPolicies) enforced(ctx context.Context, domain string) *mtasts.Polic
 	if !ok || s.now().After(answer.until) {
 		ctx, cancel := context.WithTimeout(ctx, policyTime)
 		defer cancel()
-		cache := mtasts.Cache{Store: s.store, Resolver: absolute{s.resolver}}
+		cache := mtasts.Cache{Store: lasting{s.store, s.kept, ctx}, Resolver: absolute{s.resolver}}
 		cache.DownloadPolicy = func(domain string) (*mtasts.Policy, error) { return fetchPolicy(ctx, s.client, domain) }
 		policy, err := cache.Get(ctx, domain)
 		if err != nil && !mtasts.IsNoPolicy(err) {
@@ -195,52 +196,11 @@ func parsePolicy(text string) (*mtasts.Policy, error) {
 	return nil, errPolicy
 }
 
-// policyStore keeps policies in memory, a bounded number of them.
-type policyStore struct {
-	mu   sync.Mutex
-	kept map[string]keptPolicy
-}
-
-type keptPolicy struct {
-	id      string
-	fetched time.Time
-	policy  *mtasts.Policy
-}
-
-func newPolicyStore() *policyStore { return &policyStore{kept: map[string]keptPolicy{}} }
-
-// List names the domains whose policies are kept.
-func (s *policyStore) List() ([]string, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var domains []string
-	for d := range s.kept {
-		domains = append(domains, d)
-	}
-	return domains, nil
-}
-
-// Store keeps a policy; when too many are kept, another one goes.
-func (s *policyStore) Store(domain, id string, fetched time.Time, policy *mtasts.Policy) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for d := range s.kept {
-		if len(s.kept) < maxDomains {
-			break
-		}
-		delete(s.kept, d)
-	}
-	s.kept[domain] = keptPolicy{id, fetched, policy}
-	return nil
-}
-
-// Load returns a policy kept earlier.
-func (s *policyStore) Load(domain string) (id string, fetched time.Time, policy *mtasts.Policy, err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	k, ok := s.kept[domain]
-	if !ok {
-		return "", time.Time{}, nil, mtasts.ErrNoPolicy
-	}
-	return k.id, k.fetched, k.policy, nil
+// Policies keeps the policies of domains, in A-labels, for longer than this process lives: whoever is made to forget one
+// can be made to send in clear (RFC 8461 section 10.2).
+type Policies interface {
+	// Keep keeps a policy until a time.
+	Keep(ctx context.Context, domain string, until time.Time, policy []byte) error
+	// Kept returns a policy; nil when none is kept that holds.
+	Kept(ctx context.Context, domain string) ([]byte, error)
 }

@@ -204,6 +204,58 @@ func TestPolicyOutlivesItsServer(t *testing.T) {
 	check("record gone")
 }
 
+// lastingPolicies are policies that outlive a process; away tells that they can't be had.
+type lastingPolicies struct {
+	texts map[string][]byte
+	until time.Time
+	away  bool
+}
+
+func (p *lastingPolicies) Keep(_ context.Context, domain string, until time.Time, policy []byte) error {
+	if p.away {
+		return errServfail
+	}
+	p.texts[domain], p.until = policy, until
+	return nil
+}
+
+func (p *lastingPolicies) Kept(_ context.Context, domain string) ([]byte, error) {
+	if p.away {
+		return nil, errServfail
+	}
+	return p.texts[domain], nil
+}
+
+// A policy that was seen holds after a restart too, and a place to keep policies that is away does no harm.
+func TestPolicyOutlivesTheProcess(t *testing.T) {
+	w := newSTSWorld(t, "mx1.test")
+	w.serve(policyText("enforce", "mx1.test"))
+	last := &lastingPolicies{texts: map[string][]byte{}}
+	first := w.direct.policy.sts
+	restarted := func(away bool) *stsPolicies {
+		last.away = away
+		return newSTS(first.resolver, first.client, last)
+	}
+	if restarted(true).enforced(t.Context(), "example.dk") == nil {
+		t.Error("without a place to keep it there is no policy")
+	}
+	if restarted(false).enforced(t.Context(), "example.dk") == nil || time.Until(last.until).Round(time.Minute) != 24*time.Hour {
+		t.Errorf("kept until %v: %s", last.until, last.texts["example.dk"])
+	}
+	w.serve(http.NotFound)
+	delete(w.zones, "_mta-sts.example.dk.")
+	if restarted(false).enforced(t.Context(), "example.dk") == nil {
+		t.Error("the policy is gone with its process")
+	}
+	if restarted(true).enforced(t.Context(), "example.dk") != nil {
+		t.Error("a policy out of nothing")
+	}
+	last.texts["example.dk"] = []byte(`{"policy": null}`)
+	if restarted(false).enforced(t.Context(), "example.dk") != nil {
+		t.Error("a policy out of what is none")
+	}
+}
+
 // Trouble while finding out is no lasting answer.
 func TestPolicyTroubleIsNotKept(t *testing.T) {
 	w := newSTSWorld(t, "mx1.test")

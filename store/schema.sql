@@ -452,3 +452,12 @@ ALTER TABLE outbox ADD COLUMN last_lease BIGINT NOT NULL DEFAULT 0;
 DROP INDEX outbox_due ON outbox;
 
 CREATE INDEX outbox_by_due ON outbox (state, due_at, letter_id, last_lease);
+
+-- How domains want their mail to come (MTA-STS), for longer than a process lives.
+CREATE TABLE IF NOT EXISTS policies (
+  domain_key VARBINARY(32) NOT NULL PRIMARY KEY,
+  until_at BIGINT NOT NULL,
+  policy MEDIUMBLOB NOT NULL
+) {{clustered}};
+
+CREATE INDEX policies_age ON policies (until_at);
