@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -313,10 +314,9 @@ func TestProofPage(t *testing.T) {
 	text, err := os.ReadFile(path)
 	d.must(err)
 	page := string(text)
-	for _, never := range []string{"<script", "src=", "href=", "@import", "url("} {
-		if strings.Contains(page, never) {
-			t.Errorf("the page holds %q", never)
-		}
+	// Keys and signatures in it are base64, which may well end in "src=".
+	if reaches := regexp.MustCompile(`<script|\s(src|href)\s*=|@import|url\(`).FindString(page); reaches != "" {
+		t.Errorf("the page holds %q", reaches)
 	}
 	for _, want := range []string{"default-src &#39;none&#39;", "&lt;script&gt;alert(1)", "eve@example.com", "I agree that Example", "kartotek proof 1", "How to check this"} {
 		if !strings.Contains(page, want) && !strings.Contains(page, strings.ReplaceAll(want, "&#39;", "'")) {
