@@ -24,6 +24,7 @@ type Spool struct {
 
 	mu      sync.Mutex
 	claimed map[int64]inHand
+	leases  map[int64]bool // of claims that were heard of, until they are over
 	marks   marks
 }
 
@@ -36,7 +37,7 @@ type inHand struct {
 
 // Spool is the outbox as the mail sender sees it.
 func (s *Service) Spool() *Spool {
-	sp := &Spool{s: s, claimed: map[int64]inHand{}}
+	sp := &Spool{s: s, claimed: map[int64]inHand{}, leases: map[int64]bool{}}
 	atOnce := marksAtOnce
 	if s.store.OnServer() {
 		atOnce = marksAtOnceOnServer
@@ -70,14 +71,17 @@ func (sp *Spool) Claim(ctx context.Context, owner string, n, spare int, lease ti
 		}
 	}
 	var found []store.Claimed
+	c := store.Claim{Owner: owner, Now: now, Until: store.At(s.now().Add(lease)), N: n, Spare: spare}
+	c.InHand, c.Over = sp.held()
 	err := s.store.InTx(ctx, func(tx *store.Tx) (err error) {
-		found, err = tx.ClaimLetters(ctx, store.Claim{Owner: owner, Now: now, Until: store.At(s.now().Add(lease)), N: n, Spare: spare, InHand: sp.leases()})
+		found, err = tx.ClaimLetters(ctx, c)
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
 	sp.more.Store(len(found) > 0)
+	sp.hear(found, c.Over)
 	out := make([]mta.Letter, 0, len(found))
 	hand := make([]inHand, 0, len(found))
 	var damaged []store.Letter
@@ -109,16 +113,35 @@ func (sp *Spool) Claim(ctx context.Context, owner string, n, spare int, lease ti
 	return out, err
 }
 
-// leases are those of the letters that have no verdict yet.
-func (sp *Spool) leases() (out []int64) {
+// held are the leases with letters that have no verdict yet, and those without.
+func (sp *Spool) held() (inHand, over []int64) {
 	sp.mu.Lock()
 	defer sp.mu.Unlock()
 	for _, l := range sp.claimed {
-		if !slices.Contains(out, l.Lease()) {
-			out = append(out, l.Lease())
+		if !slices.Contains(inHand, l.Lease()) {
+			inHand = append(inHand, l.Lease())
 		}
 	}
-	return out
+	for lease := range sp.leases {
+		if !slices.Contains(inHand, lease) {
+			over = append(over, lease)
+		}
+	}
+	return inHand, over
+}
+
+// hear notes the lease of letters that were found, for which those that were
+// over went.
+func (sp *Spool) hear(found []store.Claimed, over []int64) {
+	if len(found) == 0 {
+		return
+	}
+	sp.mu.Lock()
+	defer sp.mu.Unlock()
+	for _, lease := range over {
+		delete(sp.leases, lease)
+	}
+	sp.leases[found[0].Lease()] = true
 }
 
 // putBack lets letters wait that can't be opened: the next look may go better,

@@ -57,30 +57,44 @@ type dueLetter struct {
 
 // waiting reads of each state as many letters as are asked for that are due at
 // a time and in none of the leases.
-func (q queries) waiting(ctx context.Context, all leases, now Micros, n map[LetterState]int) (out []dueLetter, err error) {
+func (q queries) waiting(ctx context.Context, all leases, now Micros, n map[LetterState]int) ([]dueLetter, error) {
 	cuts, visible := all.cuts(2)
+	out, short, err := q.waitingBehind(ctx, all, cuts, visible, now, n)
+	if short { // the cuts hid less than they mostly do
+		out, _, err = q.waitingBehind(ctx, all, cuts, all.size(), now, n)
+	}
+	return out, err
+}
+
+// waitingBehind reads up to so many more than are asked for of each state as
+// are leased and may be in the way. It reports short when more were.
+func (q queries) waitingBehind(ctx context.Context, all leases, cuts []cut, leased int, now Micros, n map[LetterState]int) (out []dueLetter, short bool, err error) {
 	var args []any
 	for _, s := range dueStates {
 		args = append(args, now, cuts[0].first, cuts[0].last, cuts[0].lease, cuts[1].first, cuts[1].last, cuts[1].lease)
 		if n[s] == 0 {
 			args = append(args, 0)
 		} else {
-			args = append(args, n[s]+visible)
+			args = append(args, n[s]+leased)
 		}
 	}
-	found := map[LetterState]int{}
+	read, found := map[LetterState]int{}, map[LetterState]int{}
 	err = q.each(ctx, func(rows *sql.Rows) error {
 		var l dueLetter
 		if err := rows.Scan(&l.id, &l.state, &l.due, &l.lastLease); err != nil {
 			return err
 		}
-		if _, leased := all.of(l.id, l.lastLease); !leased && found[l.state] < n[l.state] {
+		read[l.state]++
+		if _, in := all.of(l.id, l.lastLease); !in && found[l.state] < n[l.state] {
 			found[l.state]++
 			out = append(out, l)
 		}
 		return nil
 	}, dueQuery, args...)
-	return out, err
+	for s, most := range n {
+		short = short || found[s] < most && read[s] == most+leased
+	}
+	return out, short && err == nil, err
 }
 
 // due reads up to n letters that are due at a time, and up to spare more that
@@ -132,8 +146,9 @@ type Claim struct {
 	N     int    // up to so many letters that are due
 	Spare int    // up to so many more that are urgent
 	// InHand are the leases, by [Letter.Lease], of letters that have no verdict
-	// yet. The other ones of the owner are over.
-	InHand []int64
+	// yet; Over are those of earlier claims whose letters all have one. Another
+	// one of the owner was kept, and the answer lost.
+	InHand, Over []int64
 }
 
 // gone tells whether a lease is over, or has ended.
@@ -151,16 +166,18 @@ func (tx *Tx) ClaimLetters(ctx context.Context, c Claim) ([]Claimed, error) {
 		return nil, err
 	}
 	rest, gone := all.without(c.gone)
+	ended := 0
 	for _, l := range gone {
-		if l.until > c.Now {
-			continue // it is over
+		if len(l.letters) == 0 || l.until > c.Now && slices.Contains(c.Over, l.id) {
+			continue // none is left in it
 		}
 		if err := tx.endLease(ctx, l); err != nil {
 			return nil, err
 		}
+		ended++
 	}
 	found, err := tx.due(ctx, rest, c.Now, c.N, c.Spare)
-	if err != nil || len(found) == 0 && !gone.ended(c.Now) {
+	if err != nil || len(found)+ended == 0 {
 		return nil, err
 	}
 	ids := make([]any, len(found))

@@ -173,7 +173,8 @@ type cut struct {
 }
 
 // cuts are n spans that hide most of the leased letters from a look at those
-// that are due, and how many they don't hide. Leases beside each other make one.
+// that are due, and how many are in none of them. Leases beside each other make
+// one: it shows those that were in one of them before.
 func (all leases) cuts(n int) (out []cut, visible int) {
 	var every []cut
 	for _, l := range all {

@@ -81,6 +81,7 @@ type queue struct {
 	until   map[int64]Micros // of leases
 	owners  map[int64]string // of leases
 	hand    map[string]map[int64]Letter
+	heard   map[string]map[int64]bool // leases of claims whose answer came
 }
 
 func (q *queue) must(err error) {
@@ -104,7 +105,22 @@ func (q *queue) end() {
 	}
 }
 
-func (q *queue) claim(owner string, n, spare int) {
+// claim claims, and may never hear what it got.
+func (q *queue) claim(owner string, n, spare int, lost bool) {
+	c := Claim{Owner: owner, Now: q.now, Until: q.now + 60, N: n, Spare: spare}
+	for _, l := range q.hand[owner] {
+		c.InHand = append(c.InHand, l.Lease())
+	}
+	for lease := range q.heard[owner] {
+		if !slices.Contains(c.InHand, lease) {
+			c.Over = append(c.Over, lease)
+		}
+	}
+	for _, l := range q.letters {
+		if l.Lease != 0 && q.owners[l.Lease] == owner && !slices.Contains(c.InHand, l.Lease) {
+			q.until[l.Lease] = q.now // nobody knows of it
+		}
+	}
 	q.end()
 	free := map[LetterState]int{}
 	for _, l := range q.letters {
@@ -114,10 +130,6 @@ func (q *queue) claim(owner string, n, spare int) {
 	}
 	urgent := min(free[LetterUrgent], n+spare)
 	want := urgent + min(free[LetterDue]+free[LetterDeferred], max(0, min(n, n+spare-urgent)))
-	c := Claim{Owner: owner, Now: q.now, Until: q.now + 60, N: n, Spare: spare}
-	for _, l := range q.hand[owner] {
-		c.InHand = append(c.InHand, l.Lease())
-	}
 	var got []Claimed
 	q.must(q.s.InTx(q.ctx, func(tx *Tx) (err error) {
 		got, err = tx.ClaimLetters(q.ctx, c)
@@ -133,7 +145,10 @@ func (q *queue) claim(owner string, n, spare int) {
 		}
 		m.Lease = l.row.lease
 		q.until[m.Lease], q.owners[m.Lease] = c.Until, owner
-		q.hand[owner][l.ID] = l.Letter
+		if !lost {
+			q.hand[owner][l.ID] = l.Letter
+			q.heard[owner][l.row.lease] = true
+		}
 	}
 }
 
@@ -261,7 +276,7 @@ func TestLeasesOfAQueue(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		q := &queue{
 			s: s, rt: rt, ctx: context.Background(), now: 1000, letters: map[int64]*modelLetter{}, until: map[int64]Micros{}, owners: map[int64]string{},
-			hand: map[string]map[int64]Letter{"a": {}, "b": {}},
+			hand: map[string]map[int64]Letter{"a": {}, "b": {}}, heard: map[string]map[int64]bool{"a": {}, "b": {}},
 		}
 		q.must(s.InTx(q.ctx, func(tx *Tx) error { return tx.DropLetters(q.ctx, 1, 0) }))
 		q.must(s.InTx(q.ctx, func(tx *Tx) error {
@@ -284,7 +299,7 @@ func (q *queue) act() {
 			q.enqueue(rapid.SampledFrom([]LetterState{LetterDue, LetterDue, LetterUrgent}).Draw(q.rt, "state"), q.now+Micros(rapid.IntRange(-9, 9).Draw(q.rt, "due")))
 		}
 	case 2, 3:
-		q.claim(owner, rapid.IntRange(1, 10).Draw(q.rt, "n"), rapid.IntRange(0, 3).Draw(q.rt, "spare"))
+		q.claim(owner, rapid.IntRange(1, 10).Draw(q.rt, "n"), rapid.IntRange(0, 3).Draw(q.rt, "spare"), rapid.IntRange(0, 9).Draw(q.rt, "lost") == 0)
 	case 4, 5:
 		for _, id := range ids(q.hand[owner]) {
 			if rapid.Bool().Draw(q.rt, "verdict") {
