@@ -335,37 +335,45 @@ func ids[T any](of map[int64]T) (out []int64) {
 	return out
 }
 
-// TestHeldBeforeItIsClaimed: whoever claims has looked before a letter is held,
-// and looks again.
-func TestHeldBeforeItIsClaimed(t *testing.T) {
+// TestChangedBeforeItIsClaimed: whoever claims has looked before a letter is
+// held, frozen or dropped, and looks again.
+func TestChangedBeforeItIsClaimed(t *testing.T) {
 	s := open(t, t.TempDir())
 	ctx := t.Context()
-	var l Letter
-	if err := s.InTx(ctx, func(tx *Tx) error {
-		l = Letter{Kind: "x", ToMasked: "x", State: LetterDue, DueAt: 1, CreatedAt: 1}
-		return tx.Enqueue(ctx, &l, Envelope{To: "a@example.com"})
-	}); err != nil {
-		t.Fatal(err)
-	}
-	l, err := s.Letter(ctx, l.ID)
-	if err != nil {
-		t.Fatal(err)
-	}
-	old, err := s.leases(ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := s.InTx(ctx, func(tx *Tx) error { return tx.MoveLetter(ctx, &l, LetterHeld, 2) }); err != nil {
-		t.Fatal(err)
-	}
-	err = s.InTx(ctx, func(tx *Tx) error {
-		if err := tx.takeTurn(ctx, lease{id: old.next(), owner: "a", until: 9, letters: spans{{l.ID, l.ID}}}); !errors.Is(err, errConflict) {
-			t.Errorf("claiming what was read before: %v", err)
-		}
-		return context.Canceled
-	})
-	if !errors.Is(err, context.Canceled) {
-		t.Errorf("%v", err)
+	for name, change := range map[string]func(tx *Tx, l Letter) error{
+		"held":   func(tx *Tx, l Letter) error { return tx.MoveLetter(ctx, &l, LetterHeld, 2) },
+		"frozen": func(tx *Tx, _ Letter) error { return tx.HoldLetters(ctx, 1, true, 2) },
+		"gone":   func(tx *Tx, _ Letter) error { return tx.DropLetters(ctx, 1, 0) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := Letter{SubscriberID: 1, Kind: "x", ToMasked: "x", State: LetterDue, DueAt: 1, CreatedAt: 1}
+			if err := s.InTx(ctx, func(tx *Tx) error { return tx.Enqueue(ctx, &l, Envelope{To: "a@example.com"}) }); err != nil {
+				t.Fatal(err)
+			}
+			l, err := s.Letter(ctx, l.ID)
+			if err != nil {
+				t.Fatal(err)
+			}
+			old, err := s.leases(ctx)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := s.InTx(ctx, func(tx *Tx) error { return change(tx, l) }); err != nil {
+				t.Fatal(err)
+			}
+			err = s.InTx(ctx, func(tx *Tx) error {
+				if err := tx.takeTurn(ctx, lease{id: old.next(), owner: "a", until: 9, letters: spans{{l.ID, l.ID}}}); !errors.Is(err, errConflict) {
+					t.Errorf("claiming what was read before: %v", err)
+				}
+				return context.Canceled
+			})
+			if !errors.Is(err, context.Canceled) {
+				t.Errorf("%v", err)
+			}
+			if turns, err := s.leases(ctx); err != nil || len(turns) != 1 {
+				t.Errorf("%d turns are kept, %v", len(turns), err)
+			}
+		})
 	}
 }
 

@@ -3,30 +3,44 @@ package store
 import (
 	"context"
 	"database/sql"
+	"slices"
 )
 
 // MoveLetter holds a letter that waits, lets a held one go on, or makes one due
 // at another time, guarded by what was read: whoever claimed it in between makes
 // the transaction start again.
 func (tx *Tx) MoveLetter(ctx context.Context, l *Letter, state LetterState, due Micros) error {
-	if l.State.Open() {
-		all, err := tx.leases(ctx)
-		if err != nil {
-			return err
-		}
-		if err := tx.takeTurn(ctx, lease{id: all.next()}); err != nil {
-			return err
-		}
+	if err := tx.unclaimed(ctx, *l); err != nil {
+		return err
 	}
 	return tx.moveLetter(ctx, l, state, due, "")
+}
+
+// unclaimed keeps letters that wait from being claimed, as they were read, while
+// the transaction changes them: their rows don't tell of a claim. Whoever has
+// looked at them before looks again, and so does the transaction if it is late.
+func (tx *Tx) unclaimed(ctx context.Context, letters ...Letter) error {
+	if tx.turned || !slices.ContainsFunc(letters, func(l Letter) bool { return l.State.Open() && l.row.lease == 0 }) {
+		return nil
+	}
+	all, err := tx.leases(ctx)
+	if err != nil {
+		return err
+	}
+	if err := tx.takeTurn(ctx, lease{id: all.next()}); err != nil {
+		return err
+	}
+	tx.turned = true
+	_, turns := all.without(func(l lease) bool { return len(l.letters) == 0 })
+	return tx.dropLeases(ctx, turns)
 }
 
 // moveLetter takes a letter that is leased out of that: the attempt counts.
 func (tx *Tx) moveLetter(ctx context.Context, l *Letter, state LetterState, due Micros, owner string) error {
 	r := l.row
 	left := max(l.LastLease, r.lease)
-	if err := tx.one(ctx, `UPDATE outbox SET state = ?, due_at = ?, owner = ?, attempts = ?, last_lease = ? WHERE letter_id = ? AND state = ? AND due_at = ? AND owner = ? AND attempts = ?`,
-		state, due, owner, l.Attempts, left, l.ID, r.state, r.due, r.owner, r.attempts); err != nil {
+	if err := tx.one(ctx, `UPDATE outbox SET state = ?, due_at = ?, owner = ?, attempts = ?, last_lease = ? WHERE letter_id = ? AND state = ? AND due_at = ? AND owner = ? AND attempts = ? AND last_lease = ?`,
+		state, due, owner, l.Attempts, left, l.ID, r.state, r.due, r.owner, r.attempts, l.LastLease); err != nil {
 		return err
 	}
 	tx.add(l.State.counter(), -1)
@@ -43,6 +57,9 @@ const withCard = "card"
 // on that it stopped: what staff hold stays held.
 func (tx *Tx) HoldLetters(ctx context.Context, id int64, hold bool, now Micros) error {
 	letters, err := tx.LettersOf(ctx, id)
+	if err == nil && hold {
+		err = tx.unclaimed(ctx, letters...)
+	}
 	if err != nil {
 		return err
 	}
@@ -80,6 +97,9 @@ func (tx *Tx) DropLetters(ctx context.Context, id, listID int64) error {
 
 // DropLetter removes a letter, its text and what was said about it for good.
 func (tx *Tx) DropLetter(ctx context.Context, l Letter) error {
+	if err := tx.unclaimed(ctx, l); err != nil {
+		return err
+	}
 	if name := l.State.counter(); name != "" {
 		tx.add(name, -1)
 	}
@@ -88,7 +108,7 @@ func (tx *Tx) DropLetter(ctx context.Context, l Letter) error {
 			return err
 		}
 	}
-	return tx.one(ctx, `DELETE FROM outbox WHERE letter_id = ? AND state = ?`, l.ID, l.row.state)
+	return tx.one(ctx, `DELETE FROM outbox WHERE letter_id = ? AND state = ? AND due_at = ? AND last_lease = ?`, l.ID, l.row.state, l.row.due, l.LastLease)
 }
 
 // Leased reads which of some letters are being sent, by whom, without their
