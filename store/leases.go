@@ -43,7 +43,7 @@ func spansOf(ids []any) (out spans) {
 }
 
 func (s spans) has(id int64) bool {
-	i, found := slices.BinarySearchFunc(s, id, func(s span, id int64) int {
+	_, found := slices.BinarySearchFunc(s, id, func(s span, id int64) int {
 		switch {
 		case s.last < id:
 			return -1
@@ -52,7 +52,7 @@ func (s spans) has(id int64) bool {
 		}
 		return 0
 	})
-	return found && i < len(s)
+	return found
 }
 
 func (s spans) size() (n int) {

@@ -377,6 +377,79 @@ func TestChangedBeforeItIsClaimed(t *testing.T) {
 	}
 }
 
+// TestChangedWhileItIsClaimed: a letter that was read before it was claimed is
+// changed as one that is being sent, or not at all. It can only happen on a
+// server: an embedded store has one writer.
+func TestChangedWhileItIsClaimed(t *testing.T) {
+	s := open(t, t.TempDir())
+	if !s.OnServer() {
+		t.Skip("an embedded store has one writer")
+	}
+	ctx := t.Context()
+	for i, change := range []func(tx *Tx, letters []Letter) error{
+		func(tx *Tx, letters []Letter) error { return tx.DropLetter(ctx, letters[0]) },
+		func(tx *Tx, letters []Letter) error {
+			if err := tx.DropLetter(ctx, letters[1]); err != nil { // it takes the turn
+				return err
+			}
+			return tx.DropLetter(ctx, letters[0])
+		},
+		func(tx *Tx, letters []Letter) error {
+			if err := tx.unclaimed(ctx, letters...); err != nil {
+				return err
+			}
+			return tx.moveLetter(ctx, &letters[0], LetterHeld, 1, withCard)
+		},
+	} {
+		card := int64(i + 1)
+		if err := s.InTx(ctx, func(tx *Tx) error {
+			for _, due := range []Micros{1, 50} {
+				l := Letter{SubscriberID: card, Kind: "x", ToMasked: "x", State: LetterDue, DueAt: due, CreatedAt: 1}
+				if err := tx.Enqueue(ctx, &l, Envelope{To: "a@example.com"}); err != nil {
+					return err
+				}
+			}
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		tries := 0
+		if err := s.InTx(ctx, func(tx *Tx) error {
+			tries++
+			letters, err := tx.LettersOf(ctx, card)
+			if err != nil {
+				return err
+			}
+			if tries == 1 { // before the turn is taken, and after the letters were read
+				claimOnly(t, s, letters[0].ID)
+			}
+			return change(tx, letters)
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if tries != 2 {
+			t.Errorf("change %d took %d tries", i, tries)
+		}
+		c, err := s.Counters(ctx)
+		if want := []string{"map[due:1]", "map[due:1]", "map[due:2 held:1]"}[i]; err != nil || fmt.Sprint(c.Letters) != want {
+			t.Errorf("after change %d %v are counted, %v; want %v", i, c.Letters, err, want)
+		}
+	}
+}
+
+// claimOnly claims the one letter that is due at 10.
+func claimOnly(t *testing.T, s *Store, id int64) {
+	t.Helper()
+	var got []Claimed
+	err := s.InTx(t.Context(), func(tx *Tx) (err error) {
+		got, err = tx.ClaimLetters(t.Context(), Claim{Owner: "a", Now: 10, Until: 90, N: 5})
+		return err
+	})
+	if err != nil || len(got) != 1 || got[0].ID != id {
+		t.Fatalf("claimed %v, %v", got, err)
+	}
+}
+
 // TestLeaseOfAnOlderVersion: the row of a letter says itself that it is being
 // sent. It is due again when that ends, and ends as any other.
 func TestLeaseOfAnOlderVersion(t *testing.T) {

@@ -17,22 +17,35 @@ func (tx *Tx) MoveLetter(ctx context.Context, l *Letter, state LetterState, due 
 }
 
 // unclaimed keeps letters that wait from being claimed, as they were read, while
-// the transaction changes them: their rows don't tell of a claim. Whoever has
-// looked at them before looks again, and so does the transaction if it is late.
+// the transaction changes them: their rows don't tell of a claim. Of who claims
+// at the same moment one starts again, and so does the transaction when one of
+// the letters was claimed since it was read.
 func (tx *Tx) unclaimed(ctx context.Context, letters ...Letter) error {
-	if tx.turned || !slices.ContainsFunc(letters, func(l Letter) bool { return l.State.Open() && l.row.lease == 0 }) {
+	waits := func(l Letter) bool { return l.State.Open() && l.row.lease == 0 }
+	if !slices.ContainsFunc(letters, waits) {
 		return nil
 	}
-	all, err := tx.leases(ctx)
-	if err != nil {
-		return err
+	if tx.turn == nil {
+		all, err := tx.leases(ctx)
+		if err != nil {
+			return err
+		}
+		if err := tx.takeTurn(ctx, lease{id: all.next()}); err != nil {
+			return err
+		}
+		rest, turns := all.without(func(l lease) bool { return len(l.letters) == 0 })
+		if err := tx.dropLeases(ctx, turns); err != nil {
+			return err
+		}
+		tx.turn = append(leases{}, rest...)
 	}
-	if err := tx.takeTurn(ctx, lease{id: all.next()}); err != nil {
-		return err
+	if slices.ContainsFunc(letters, func(l Letter) bool {
+		_, claimed := tx.turn.of(l.ID, l.LastLease)
+		return waits(l) && claimed
+	}) {
+		return errConflict
 	}
-	tx.turned = true
-	_, turns := all.without(func(l lease) bool { return len(l.letters) == 0 })
-	return tx.dropLeases(ctx, turns)
+	return nil
 }
 
 // moveLetter takes a letter that is leased out of that: the attempt counts.
