@@ -303,3 +303,40 @@ func TestMarksOfOnePoisonedLetter(t *testing.T) {
 		}
 	}
 }
+
+// TestClaimOfDamagedLetters: one whose text doesn't open, or is gone, doesn't
+// keep the others, and waits for somebody to see to it.
+func TestClaimOfDamagedLetters(t *testing.T) {
+	place := storetest.At(t, t.TempDir())
+	d := deskOn(t, place)
+	all := d.letters(4, store.LetterUrgent)
+	d.pass(time.Second)
+	db := storetest.SQL(t, place)
+	if _, err := db.Exec(`UPDATE bodies SET sealed = ? WHERE letter_id = ?`, []byte("rubbish"), all[0]); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.Exec(`DELETE FROM bodies WHERE letter_id = ?`, all[2]); err != nil {
+		t.Fatal(err)
+	}
+	sp := d.Spool()
+	for range 2 {
+		got, err := sp.Claim(t.Context(), "me", 10, 0, time.Minute)
+		if !errors.Is(err, store.ErrSealed) || !errors.Is(err, store.ErrDamaged) {
+			t.Errorf("claiming: %v", err)
+		}
+		for _, l := range got {
+			d.must(sp.Mark(t.Context(), "me", l.ID, mta.Verdict{State: mta.Postponed, At: d.time, Retry: d.time}))
+		}
+		if len(got) != 2 || got[0].ID != all[1] || got[1].ID != all[3] {
+			t.Errorf("claimed %d letters", len(got))
+		}
+		again, err := sp.Claim(t.Context(), "me", 10, 0, time.Minute)
+		if err != nil || len(again) != 2 {
+			t.Errorf("they don't wait: %d letters, %v", len(again), err)
+		}
+		for _, l := range again {
+			d.must(sp.Mark(t.Context(), "me", l.ID, mta.Verdict{State: mta.Postponed, At: d.time, Retry: d.time}))
+		}
+		d.pass(time.Minute)
+	}
+}

@@ -22,8 +22,12 @@ type Claimed struct {
 // Was is the state that a letter was claimed in.
 func (c *Claimed) Was() LetterState { return c.row.state }
 
-// OpenClaimed unseals a letter; the error names it by its number alone.
+// OpenClaimed unseals a letter; the error names it by its number alone. It is
+// [ErrDamaged] where there is nothing to unseal.
 func (k *Keys) OpenClaimed(c *Claimed) error {
+	if c.sealed == nil {
+		return fmt.Errorf("letter %d has no body: %w", c.ID, ErrDamaged)
+	}
 	err := k.openEnvelope(c.ID, c.sealed, &c.Envelope)
 	c.sealed = nil
 	if err != nil {
@@ -208,14 +212,14 @@ func (tx *Tx) readClaimed(ctx context.Context, in lease, found []dueLetter, ids 
 		byID[c.ID] = c
 		return err
 	}, `SELECT o.letter_id, o.subscriber_id, o.list_id, o.kind, o.state, o.due_at, o.owner, o.attempts, o.created_at, o.last_lease, COALESCE(l.name, ''), b.sealed
- FROM outbox o JOIN bodies b ON b.letter_id = o.letter_id LEFT JOIN lists l ON l.list_id = o.list_id WHERE o.letter_id`+among, args...); err != nil {
+ FROM outbox o LEFT JOIN bodies b ON b.letter_id = o.letter_id LEFT JOIN lists l ON l.list_id = o.list_id WHERE o.letter_id`+among, args...); err != nil {
 		return nil, err
 	}
 	out := make([]Claimed, 0, len(found))
 	for _, l := range found {
 		c := byID[l.id]
 		if c == nil {
-			return nil, fmt.Errorf("letter %d has no body: %w", l.id, ErrDamaged)
+			return nil, fmt.Errorf("letter %d is in an index alone: %w", l.id, ErrDamaged)
 		}
 		out = append(out, *c)
 	}
