@@ -23,7 +23,7 @@ func (d *desk) sentLetter(v mta.Verdict) mta.Letter {
 		d.t.Fatal("nothing to send")
 	}
 	v.At = d.time
-	d.must(sp.Mark(d.t.Context(), "me", got[0].ID, v))
+	d.must(sp.Mark(d.t.Context(), got[0], v))
 	return got[0]
 }
 
@@ -132,7 +132,7 @@ func TestBackBeforeItWasMarked(t *testing.T) {
 	if err := report(); !errors.Is(err, errUnderWay) {
 		t.Errorf("a letter that is being sent came back: %v", err)
 	}
-	d.must(sp.Mark(t.Context(), "me", got[0].ID, mta.Verdict{State: mta.Delivered, At: d.time}))
+	d.must(sp.Mark(t.Context(), got[0], mta.Verdict{State: mta.Delivered, At: d.time}))
 	d.must(report())
 	row, err := d.Letter(t.Context(), anna, got[0].ID)
 	if d.must(err); row.State != "refused" {

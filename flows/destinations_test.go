@@ -27,7 +27,7 @@ func TestDestinations(t *testing.T) {
 		{State: mta.Delivered, Host: "mx2.hosting.test", Reply: "2.0.0 Ok"},
 	} {
 		v.At = d.time
-		d.must(d.Spool().Mark(t.Context(), "me", got[i].ID, v))
+		d.must(d.Spool().Mark(t.Context(), got[i], v))
 	}
 	all, err := d.Destinations(t.Context(), anna)
 	d.must(err)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"time"
 
+	"kartotek/mta"
 	"kartotek/store"
 )
 
@@ -37,17 +38,16 @@ type marks struct {
 
 // mark is a verdict on its way into the store.
 type mark struct {
-	owner string
-	id    int64
-	v     verdict
-	ready *readyMark // nil where the transaction has to look first
-	err   error
-	done  chan struct{}
-	lead  chan struct{} // told to open the next transaction
+	id, lease int64
+	v         verdict
+	ready     *readyMark // nil where the transaction has to look first
+	err       error
+	done      chan struct{}
+	lead      chan struct{} // told to open the next transaction
 }
 
-func newMark(owner string, id int64, v verdict) *mark {
-	return &mark{owner: owner, id: id, v: v, done: make(chan struct{}), lead: make(chan struct{}, 1)}
+func newMark(l mta.Letter, v verdict) *mark {
+	return &mark{id: l.ID, lease: l.Lease, v: v, done: make(chan struct{}), lead: make(chan struct{}, 1)}
 }
 
 // readyMark is what is written of a letter that was delivered, made before the
@@ -57,10 +57,10 @@ type readyMark struct {
 	handing handing
 }
 
-// Mark writes the verdict of a delivery, fenced by the owner of the lease. A
-// letter that was handed over becomes evidence on the card.
-func (sp *Spool) Mark(ctx context.Context, owner string, id int64, v verdict) error {
-	m := newMark(owner, id, v)
+// Mark writes the verdict of a delivery, fenced by the lease that the letter came
+// with. A letter that was handed over becomes evidence on the card.
+func (sp *Spool) Mark(ctx context.Context, l mta.Letter, v verdict) error {
+	m := newMark(l, v)
 	if err := sp.prepare(m); err != nil {
 		return err
 	}
@@ -83,7 +83,7 @@ func (sp *Spool) prepare(m *mark) error {
 	sp.mu.Lock()
 	l, ok := sp.claimed[m.id]
 	sp.mu.Unlock()
-	if !ok || m.v.State != verdictDelivered || l.Owner != m.owner {
+	if !ok || m.v.State != verdictDelivered || l.Lease() != m.lease {
 		return nil
 	}
 	r := &readyMark{attempt: attemptOf(l.Letter, l.Envelope, m.v, store.LetterDelivered)}
@@ -151,12 +151,12 @@ func (sp *Spool) write(ctx context.Context) {
 			}
 		}
 	}
-	sp.mu.Lock()
 	for _, m := range batch {
 		if m.err == nil || errors.Is(m.err, errLost) {
-			delete(sp.claimed, m.id)
+			sp.landed(m.id, m.lease)
 		}
 	}
+	sp.mu.Lock()
 	sp.marks.under--
 	sp.marks.open()
 	sp.mu.Unlock()
@@ -188,7 +188,7 @@ func (sp *Spool) writeAll(ctx context.Context, tx *store.Tx, batch []*mark, asRe
 			continue
 		}
 		l, ok := leased[m.id]
-		if !ok || l.Owner != m.owner {
+		if !ok || l.Lease() != m.lease {
 			m.err = errLost
 			continue
 		}

@@ -29,7 +29,7 @@ func TestMarksOfLettersThatWent(t *testing.T) {
 	}
 	var marks []*mark
 	for _, l := range got {
-		m := newMark("me", l.ID, mta.Verdict{State: mta.Delivered, At: d.time, Transcript: []string{"> hi"}})
+		m := newMark(l, mta.Verdict{State: mta.Delivered, At: d.time, Transcript: []string{"> hi"}})
 		if d.must(sp.prepare(m)); m.ready == nil {
 			t.Fatal("a letter in hand is not made ready")
 		}

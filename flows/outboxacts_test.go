@@ -16,16 +16,16 @@ func (d *desk) letterIn(state string) int64 {
 	ctx := d.t.Context()
 	d.bring(marie, Pending)
 	id := int64(d.countLetters())
-	claim := func() {
+	claim := func() mta.Letter {
 		got, err := d.Spool().Claim(ctx, "me", 10, 0, time.Minute)
 		if d.must(err); len(got) != 1 {
 			d.t.Fatalf("claimed %d letters", len(got))
 		}
+		return got[0]
 	}
 	mark := func(v mta.Verdict) {
-		claim()
 		v.At = d.time
-		d.must(d.Spool().Mark(ctx, "me", id, v))
+		d.must(d.Spool().Mark(ctx, claim(), v))
 	}
 	switch state {
 	case "sending":

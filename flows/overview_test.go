@@ -204,7 +204,7 @@ func (r *round) send() {
 			v.State = mta.Refused
 			r.acts["refused"]++
 		}
-		r.must(r.Spool().Mark(r.t.Context(), "me", l.ID, v))
+		r.must(r.Spool().Mark(r.t.Context(), l, v))
 	}
 }
 

@@ -28,7 +28,7 @@ func (d *desk) handOver() {
 	letters, err := sp.Claim(d.t.Context(), "sender", 10, 0, time.Minute)
 	d.must(err)
 	for _, l := range letters {
-		d.must(sp.Mark(d.t.Context(), "sender", l.ID, mta.Verdict{
+		d.must(sp.Mark(d.t.Context(), l, mta.Verdict{
 			State: mta.Delivered, At: d.time, Code: 250, Reply: "2.0.0 OK: queued as 4711", Host: "mx.example.dk", Digest: sha256.Sum256(l.Data),
 		}))
 	}

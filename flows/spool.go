@@ -72,7 +72,7 @@ func (sp *Spool) Claim(ctx context.Context, owner string, n, spare int, lease ti
 	}
 	var found []store.Claimed
 	c := store.Claim{Owner: owner, Now: now, Until: store.At(s.now().Add(lease)), N: n, Spare: spare}
-	c.InHand, c.Over = sp.held()
+	c.InHand, c.Over = sp.held(owner)
 	err := s.store.InTx(ctx, func(tx *store.Tx) (err error) {
 		found, err = tx.ClaimLetters(ctx, c)
 		return err
@@ -97,7 +97,7 @@ func (sp *Spool) Claim(ctx context.Context, owner string, n, spare int, lease ti
 			continue
 		}
 		out = append(out, mta.Letter{
-			ID: l.ID, From: from, To: l.To, Data: l.Data, Attempts: l.Attempts, Created: l.CreatedAt.Time(), Urgent: l.Was() == store.LetterUrgent,
+			ID: l.ID, Lease: l.Lease(), From: from, To: l.To, Data: l.Data, Attempts: l.Attempts, Created: l.CreatedAt.Time(), Urgent: l.Was() == store.LetterUrgent,
 		})
 		l.Data = nil
 		hand = append(hand, inHand{l.Letter, l.Envelope, l.ListName})
@@ -113,12 +113,13 @@ func (sp *Spool) Claim(ctx context.Context, owner string, n, spare int, lease ti
 	return out, err
 }
 
-// held are the leases with letters that have no verdict yet, and those without.
-func (sp *Spool) held() (inHand, over []int64) {
+// held are the leases of owner with letters that have no verdict yet, and those
+// without.
+func (sp *Spool) held(owner string) (inHand, over []int64) {
 	sp.mu.Lock()
 	defer sp.mu.Unlock()
 	for _, l := range sp.claimed {
-		if !slices.Contains(inHand, l.Lease()) {
+		if l.Owner == owner && !slices.Contains(inHand, l.Lease()) {
 			inHand = append(inHand, l.Lease())
 		}
 	}
@@ -147,20 +148,63 @@ func (sp *Spool) hear(found []store.Claimed, over []int64) {
 // putBack lets letters wait that can't be opened: the next look may go better,
 // and somebody has to see to them.
 func (sp *Spool) putBack(ctx context.Context, letters []store.Letter, until time.Time) error {
-	return sp.s.store.InTx(ctx, func(tx *store.Tx) error {
+	ids := make([]int64, len(letters))
+	for i, l := range letters {
+		ids[i] = l.ID
+	}
+	err := sp.s.store.InTx(ctx, func(tx *store.Tx) error {
+		leased, err := tx.Leased(ctx, ids)
+		if err != nil {
+			return err
+		}
 		for _, l := range letters {
-			if err := tx.PostponeLetter(ctx, l, store.At(until)); err != nil {
+			now, ok := leased[l.ID]
+			if !ok || now.Lease() != l.Lease() {
+				continue // staff were faster, or it was put back and the answer lost
+			}
+			if err := tx.PostponeLetter(ctx, now, store.At(until)); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
+	if err != nil {
+		sp.unhear(letters[0].Lease())
+	}
+	return err
 }
 
-// Renew lets the leases of owner begin anew.
+// unhear leaves the end of a lease to the next claim: something is left in it of
+// which no verdict comes.
+func (sp *Spool) unhear(lease int64) {
+	sp.mu.Lock()
+	defer sp.mu.Unlock()
+	delete(sp.leases, lease)
+}
+
+// Forget lets a letter go of which no verdict comes.
+func (sp *Spool) Forget(l mta.Letter) {
+	sp.unhear(l.Lease)
+	sp.landed(l.ID, l.Lease)
+}
+
+// landed takes a letter out of hand, unless it is there by a later claim.
+func (sp *Spool) landed(id, lease int64) {
+	sp.mu.Lock()
+	defer sp.mu.Unlock()
+	if sp.claimed[id].Lease() == lease {
+		delete(sp.claimed, id)
+	}
+}
+
+// Renew lets the leases of owner begin anew, of which letters are in hand.
 func (sp *Spool) Renew(ctx context.Context, owner string, lease time.Duration) error {
+	inHand, _ := sp.held(owner)
+	if inHand == nil {
+		return nil
+	}
 	return sp.s.store.InTx(ctx, func(tx *store.Tx) error {
-		return tx.RenewLeases(ctx, owner, store.At(sp.s.now().Add(lease)))
+		return tx.RenewLeases(ctx, inHand, store.At(sp.s.now().Add(lease)))
 	})
 }
 

@@ -66,9 +66,14 @@ func TestLeases(t *testing.T) {
 	d.pass(time.Second)
 	var mu sync.Mutex
 	var wg sync.WaitGroup
-	held := map[int64]string{}
-	for _, owner := range []string{"a", "b", "c"} {
-		sp := d.Spool()
+	type holder struct {
+		owner  string
+		sp     *Spool
+		letter mta.Letter
+	}
+	held := map[int64]holder{}
+	spools := map[string]*Spool{"a": d.Spool(), "b": d.Spool(), "c": d.Spool()}
+	for owner, sp := range spools {
 		wg.Go(func() {
 			for {
 				got, err := sp.Claim(t.Context(), owner, 7, 0, time.Minute)
@@ -80,10 +85,10 @@ func TestLeases(t *testing.T) {
 				}
 				mu.Lock()
 				for _, l := range got {
-					if other := held[l.ID]; other != "" {
-						t.Errorf("letter %d is %s's and %s's", l.ID, other, owner)
+					if other := held[l.ID]; other.sp != nil {
+						t.Errorf("letter %d is %s's and %s's", l.ID, other.owner, owner)
 					}
-					held[l.ID] = owner
+					held[l.ID] = holder{owner, sp, l}
 				}
 				mu.Unlock()
 			}
@@ -93,16 +98,16 @@ func TestLeases(t *testing.T) {
 	if len(held) != 60 {
 		t.Fatalf("%d letters were claimed", len(held))
 	}
-	sp := d.Spool()
-	d.must(sp.Renew(t.Context(), "a", 2*time.Minute))
+	d.must(spools["a"].Renew(t.Context(), "a", 2*time.Minute))
 	d.pass(90 * time.Second)
 	again, err := d.Spool().Claim(t.Context(), "d", 100, 0, time.Minute)
 	d.must(err)
 	for _, l := range again {
-		if held[l.ID] == "a" || l.Attempts != 2 {
-			t.Errorf("letter %d of %s, attempt %d", l.ID, held[l.ID], l.Attempts)
+		h := held[l.ID]
+		if h.owner == "a" || l.Attempts != 2 {
+			t.Errorf("letter %d of %s, attempt %d", l.ID, h.owner, l.Attempts)
 		}
-		if err := sp.Mark(t.Context(), held[l.ID], l.ID, mta.Verdict{State: mta.Delivered, At: d.time}); !errors.Is(err, mta.ErrLost) {
+		if err := h.sp.Mark(t.Context(), h.letter, mta.Verdict{State: mta.Delivered, At: d.time}); !errors.Is(err, mta.ErrLost) {
 			t.Errorf("a mark after the lease: %v", err)
 		}
 	}
@@ -123,11 +128,13 @@ func TestMarksTogether(t *testing.T) {
 		wg.Go(func() {
 			v := mta.Verdict{State: states[i%4], Code: 200 + i, Reply: fmt.Sprint("words on ", l.ID), At: d.time, Retry: d.time.Add(time.Hour)}
 			if i == 50 {
-				if err := sp.Mark(t.Context(), "another", l.ID, v); !errors.Is(err, mta.ErrLost) {
-					t.Errorf("another's mark: %v", err)
+				other := l
+				other.Lease++
+				if err := sp.Mark(t.Context(), other, v); !errors.Is(err, mta.ErrLost) {
+					t.Errorf("a mark of another lease: %v", err)
 				}
 			}
-			if err := sp.Mark(t.Context(), "me", l.ID, v); err != nil {
+			if err := sp.Mark(t.Context(), l, v); err != nil {
 				t.Error(err)
 			}
 		})
@@ -164,7 +171,7 @@ func TestPostponedLettersStayUrgent(t *testing.T) {
 		if len(got) != 1 || !got[0].Urgent || got[0].Attempts != 1 {
 			t.Fatalf("claimed %+v", got)
 		}
-		d.must(sp.Mark(t.Context(), "me", got[0].ID, mta.Verdict{State: mta.Postponed, At: d.time, Retry: d.time.Add(time.Minute)}))
+		d.must(sp.Mark(t.Context(), got[0], mta.Verdict{State: mta.Postponed, At: d.time, Retry: d.time.Add(time.Minute)}))
 		if early, err := sp.Claim(t.Context(), "me", 10, 0, time.Minute); len(early) != 0 || err != nil {
 			t.Fatalf("claimed %d before its time, %v", len(early), err)
 		}
@@ -187,7 +194,7 @@ func TestConversationsAreKept(t *testing.T) {
 		if n == 1 {
 			v.Transcript = []string{"< " + strings.Repeat("long ", 2000), "middle", strings.Repeat("x", 3000), "> QUIT"}
 		}
-		d.must(sp.Mark(t.Context(), "me", got[0].ID, v))
+		d.must(sp.Mark(t.Context(), got[0], v))
 		d.pass(time.Hour)
 	}
 	story, err := d.Story(t.Context(), anna, id)
@@ -215,7 +222,7 @@ func TestOutboxByState(t *testing.T) {
 	got, err := sp.Claim(t.Context(), "me", 7, 0, time.Minute)
 	d.must(err)
 	for _, l := range got[:3] {
-		d.must(sp.Mark(t.Context(), "me", l.ID, mta.Verdict{State: mta.Refused, At: d.time}))
+		d.must(sp.Mark(t.Context(), l, mta.Verdict{State: mta.Refused, At: d.time}))
 	}
 	for state, want := range map[string]int{"due": 14, "sending": 4, "refused": 3, "delivered": 0, "": 21} {
 		seen := map[int64]bool{}
@@ -257,7 +264,7 @@ func TestErasureTakesLettersInEveryState(t *testing.T) {
 			if left, err := d.store.Attempts(t.Context(), id); err != nil || len(left) != 0 {
 				t.Errorf("what was said about it is still there: %v, %v", left, err)
 			}
-			if err := d.Spool().Mark(t.Context(), "me", id, mta.Verdict{State: mta.Delivered, At: d.time}); !errors.Is(err, mta.ErrLost) {
+			if err := d.Spool().Mark(t.Context(), mta.Letter{ID: id, Lease: 1}, mta.Verdict{State: mta.Delivered, At: d.time}); !errors.Is(err, mta.ErrLost) {
 				t.Errorf("marking it: %v", err)
 			}
 			d.checkOutbox()
@@ -285,9 +292,9 @@ func TestMarksOfOnePoisonedLetter(t *testing.T) {
 	if d.must(err); len(got) != 5 {
 		t.Fatalf("claimed %d", len(got))
 	}
-	marks := []*mark{newMark("another", got[1].ID, mta.Verdict{State: mta.Delivered, At: d.time})}
+	marks := []*mark{newMark(mta.Letter{ID: got[1].ID, Lease: got[1].Lease + 1}, mta.Verdict{State: mta.Delivered, At: d.time})}
 	for _, l := range got {
-		marks = append(marks, newMark("me", l.ID, mta.Verdict{State: mta.Delivered, At: d.time}))
+		marks = append(marks, newMark(l, mta.Verdict{State: mta.Delivered, At: d.time}))
 	}
 	for _, m := range marks {
 		d.must(sp.prepare(m))
@@ -295,7 +302,7 @@ func TestMarksOfOnePoisonedLetter(t *testing.T) {
 	sp.marks.waiting, sp.marks.under = marks, 1
 	sp.write(t.Context())
 	if !errors.Is(marks[0].err, mta.ErrLost) {
-		t.Errorf("another's mark: %v", marks[0].err)
+		t.Errorf("a mark of another lease: %v", marks[0].err)
 	}
 	for i, m := range marks[1:] {
 		if bad := i == 0; (m.err != nil) != bad {
@@ -325,7 +332,7 @@ func TestClaimOfDamagedLetters(t *testing.T) {
 			t.Errorf("claiming: %v", err)
 		}
 		for _, l := range got {
-			d.must(sp.Mark(t.Context(), "me", l.ID, mta.Verdict{State: mta.Postponed, At: d.time, Retry: d.time}))
+			d.must(sp.Mark(t.Context(), l, mta.Verdict{State: mta.Postponed, At: d.time, Retry: d.time}))
 		}
 		if len(got) != 2 || got[0].ID != all[1] || got[1].ID != all[3] {
 			t.Errorf("claimed %d letters", len(got))
@@ -335,7 +342,7 @@ func TestClaimOfDamagedLetters(t *testing.T) {
 			t.Errorf("they don't wait: %d letters, %v", len(again), err)
 		}
 		for _, l := range again {
-			d.must(sp.Mark(t.Context(), "me", l.ID, mta.Verdict{State: mta.Postponed, At: d.time, Retry: d.time}))
+			d.must(sp.Mark(t.Context(), l, mta.Verdict{State: mta.Postponed, At: d.time, Retry: d.time}))
 		}
 		d.pass(time.Minute)
 	}

@@ -39,7 +39,7 @@ func TestServersOfTheRecipientAreHidden(t *testing.T) {
 	sp := d.Spool()
 	got, err := sp.Claim(t.Context(), "me", 1, 0, time.Minute)
 	d.must(err)
-	d.must(sp.Mark(t.Context(), "me", got[0].ID, mta.Verdict{
+	d.must(sp.Mark(t.Context(), got[0], mta.Verdict{
 		State: mta.Delivered, Code: 250, Reply: "müller.dk took it", Host: "mail.xn--mller-kva.dk", At: d.time,
 		Transcript: []string{"220 mail.xn--mller-kva.dk", "250 müller.dk"},
 	}))

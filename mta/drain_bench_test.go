@@ -78,7 +78,9 @@ func (s *drainSpool) Claim(_ context.Context, _ string, n, _ int, _ time.Duratio
 
 func (s *drainSpool) Renew(context.Context, string, time.Duration) error { return nil }
 
-func (s *drainSpool) Mark(_ context.Context, _ string, _ int64, v Verdict) error {
+func (s *drainSpool) Forget(Letter) {}
+
+func (s *drainSpool) Mark(_ context.Context, _ Letter, v Verdict) error {
 	if v.State != Delivered {
 		panic(v)
 	}

@@ -25,6 +25,8 @@ var ErrLost = errors.New("the lease of the letter is lost")
 // Letter is one claimed message.
 type Letter struct {
 	ID int64
+	// Lease is the number of the lease that the letter was claimed with.
+	Lease int64
 	// From is the envelope sender (RFC 5321 section 4.1.1.2); empty for the null reverse path.
 	From string
 	// To is the one envelope recipient.
@@ -84,12 +86,14 @@ type Spool interface {
 	// has committed both before it returns, so that a crash while sending can't make an attempt unseen. Letters that
 	// can't be read are the error, beside those that can.
 	Claim(ctx context.Context, owner string, n, spare int, lease time.Duration) ([]Letter, error)
-	// Renew lets all leases of owner begin anew.
+	// Renew lets all leases of owner begin anew whose letters have no verdict yet.
 	Renew(ctx context.Context, owner string, lease time.Duration) error
-	// Mark records a verdict and ends the lease. It is fenced by owner: [ErrLost] when the lease is no
-	// longer owner's or the letter is gone. Marks of several goroutines may share a transaction. It takes a bounded
+	// Mark records a verdict and takes the letter out of its lease. It is fenced by that: [ErrLost] when the letter is
+	// no longer in [Letter.Lease], or gone. Marks of several goroutines may share a transaction. It takes a bounded
 	// time, also when ctx has none.
-	Mark(ctx context.Context, owner string, id int64, v Verdict) error
+	Mark(ctx context.Context, l Letter, v Verdict) error
+	// Forget tells that no verdict of a letter will come. It waits for another attempt where it stood.
+	Forget(l Letter)
 }
 
 // Route is a way for letters to leave. Its methods may be called by several goroutines at once.

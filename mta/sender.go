@@ -286,7 +286,7 @@ func (s *Sender) carry(ctx context.Context, l Letter) {
 func (t *try) mark(ctx context.Context, v *Verdict) {
 	t.sender.schedule(&t.letter, v)
 	v.Digest = t.digest
-	t.sender.mark(ctx, t.letter.ID, v)
+	t.sender.mark(ctx, &t.letter, v)
 	if v.State != Postponed { // else nobody was asked
 		t.tell(ctx, v)
 	}
@@ -345,12 +345,16 @@ func (s *Sender) schedule(l *Letter, v *Verdict) {
 
 // mark records the verdict, whatever it takes: a delivered letter without its mark would be sent again. It is
 // not stopped by the end of ctx, only by its own time.
-func (s *Sender) mark(ctx context.Context, id int64, v *Verdict) {
+func (s *Sender) mark(ctx context.Context, l *Letter, v *Verdict) {
 	ctx = context.WithoutCancel(ctx)
 	end := time.Now().Add(marking)
 	for pause := firstPause; ; pause = min(2*pause, maxPause) {
-		err := s.spool.Mark(ctx, s.owner, id, *v)
-		if err == nil || s.lost(id, err) || time.Now().Add(pause).After(end) {
+		err := s.spool.Mark(ctx, *l, *v)
+		if err == nil || s.lost(l.ID, err) {
+			return
+		}
+		if time.Now().Add(pause).After(end) {
+			s.spool.Forget(*l)
 			return
 		}
 		time.Sleep(pause)

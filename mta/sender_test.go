@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -15,12 +16,13 @@ import (
 
 // memSpool is an outbox in memory with the semantics that Spool asks for.
 type memSpool struct {
-	mu      sync.Mutex
-	rows    map[int64]*memRow
-	fail    error // of the next calls
-	claims  int
-	hasten  bool          // what is deferred is due again at once
-	changed chan struct{} // closed and renewed at every mark
+	mu        sync.Mutex
+	rows      map[int64]*memRow
+	fail      error // of the next calls
+	claims    int
+	hasten    bool // what is deferred is due again at once
+	forgotten []int64
+	changed   chan struct{} // closed and renewed at every mark
 }
 
 type memRow struct {
@@ -66,6 +68,7 @@ func (s *memSpool) Claim(_ context.Context, owner string, n, spare int, lease ti
 			}
 			row.owner, row.leased = owner, now.Add(lease)
 			row.letter.Attempts++
+			row.letter.Lease = int64(s.claims)
 			out = append(out, row.letter)
 		}
 	}
@@ -86,14 +89,14 @@ func (s *memSpool) Renew(_ context.Context, owner string, lease time.Duration) e
 	return nil
 }
 
-func (s *memSpool) Mark(_ context.Context, owner string, id int64, v Verdict) error {
+func (s *memSpool) Mark(_ context.Context, l Letter, v Verdict) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.fail != nil {
 		return s.fail
 	}
-	row := s.rows[id]
-	if row == nil || row.owner != owner || time.Now().After(row.leased) {
+	row := s.rows[l.ID]
+	if row == nil || row.letter.Lease != l.Lease || time.Now().After(row.leased) {
 		return ErrLost
 	}
 	row.verdicts = append(row.verdicts, v)
@@ -104,6 +107,12 @@ func (s *memSpool) Mark(_ context.Context, owner string, id int64, v Verdict) er
 	close(s.changed)
 	s.changed = make(chan struct{})
 	return nil
+}
+
+func (s *memSpool) Forget(l Letter) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.forgotten = append(s.forgotten, l.ID)
 }
 
 func (s *memSpool) verdicts(id int64) []Verdict {
@@ -299,7 +308,7 @@ func TestCrashRepeatsAfterTheLease(t *testing.T) {
 		if diff := cmp.Diff(map[int64]int{1: 2, 2: 2, 3: 1}, attempts); diff != "" {
 			t.Errorf("after the lease: %s", diff)
 		}
-		if err := spool.Mark(context.Background(), "crashed", 1, Verdict{}); !errors.Is(err, ErrLost) {
+		if err := spool.Mark(context.Background(), dead[0], Verdict{}); !errors.Is(err, ErrLost) {
 			t.Errorf("a mark by the dead sender: %v", err)
 		}
 	})
@@ -328,6 +337,22 @@ func TestTwoSendersShareTheWork(t *testing.T) {
 			if n != 1 {
 				t.Errorf("letter %d was sent %d times", id, n)
 			}
+		}
+	})
+}
+
+// A verdict that can't be written is given up after a while, and the letter let go.
+func TestForgetsWhatIsNotMarked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		spool := newMemSpool(numbered(1)...)
+		stop := start(t, quietSender(spool, routeFunc(func(ctx context.Context, l Letter) Verdict {
+			spool.setFail(errors.New("away"))
+			return took(ctx, l)
+		})))
+		time.Sleep(2 * marking)
+		stop()
+		if !slices.Equal(spool.forgotten, []int64{1}) {
+			t.Errorf("forgotten: %v", spool.forgotten)
 		}
 	})
 }

@@ -59,27 +59,32 @@ type dueLetter struct {
 	lastLease int64
 }
 
+// A look at what is due passes by some letters that are leased; where that isn't
+// enough, it is repeated and passes by more.
+const lookBehind, lookFurther = 64, 8
+
 // waiting reads of each state as many letters as are asked for that are due at
 // a time and in none of the leases.
-func (q queries) waiting(ctx context.Context, all leases, now Micros, n map[LetterState]int) ([]dueLetter, error) {
-	cuts, visible := all.cuts(2)
-	out, short, err := q.waitingBehind(ctx, all, cuts, visible, now, n)
-	if short { // the cuts hid less than they mostly do
-		out, _, err = q.waitingBehind(ctx, all, cuts, all.size(), now, n)
+func (q queries) waiting(ctx context.Context, f *finder, now Micros, n map[LetterState]int) ([]dueLetter, error) {
+	cuts := f.cuts(2)
+	for behind := lookBehind; ; behind *= lookFurther {
+		out, short, err := q.waitingBehind(ctx, f, cuts, min(behind, f.size), now, n)
+		if err != nil || !short || behind >= f.size {
+			return out, err
+		}
 	}
-	return out, err
 }
 
-// waitingBehind reads up to so many more than are asked for of each state as
-// are leased and may be in the way. It reports short when more were.
-func (q queries) waitingBehind(ctx context.Context, all leases, cuts []cut, leased int, now Micros, n map[LetterState]int) (out []dueLetter, short bool, err error) {
+// waitingBehind reads so many more than are asked for of each state, for those
+// that are leased and not cut. It reports short when more were in the way.
+func (q queries) waitingBehind(ctx context.Context, f *finder, cuts []cut, behind int, now Micros, n map[LetterState]int) (out []dueLetter, short bool, err error) {
 	var args []any
 	for _, s := range dueStates {
 		args = append(args, now, cuts[0].first, cuts[0].last, cuts[0].lease, cuts[1].first, cuts[1].last, cuts[1].lease)
 		if n[s] == 0 {
 			args = append(args, 0)
 		} else {
-			args = append(args, n[s]+leased)
+			args = append(args, n[s]+behind)
 		}
 	}
 	read, found := map[LetterState]int{}, map[LetterState]int{}
@@ -89,23 +94,23 @@ func (q queries) waitingBehind(ctx context.Context, all leases, cuts []cut, leas
 			return err
 		}
 		read[l.state]++
-		if _, in := all.of(l.id, l.lastLease); !in && found[l.state] < n[l.state] {
+		if found[l.state] < n[l.state] && f.of(l.id, l.lastLease) == nil {
 			found[l.state]++
 			out = append(out, l)
 		}
 		return nil
 	}, dueQuery, args...)
 	for s, most := range n {
-		short = short || found[s] < most && read[s] == most+leased
+		short = short || found[s] < most && read[s] == most+behind
 	}
-	return out, short && err == nil, err
+	return out, short, err
 }
 
 // due reads up to n letters that are due at a time, and up to spare more that
 // are urgent. The urgent ones come first, then the others, repeated attempts
 // and first ones in turn.
-func (q queries) due(ctx context.Context, all leases, now Micros, n, spare int) ([]dueLetter, error) {
-	found, err := q.waiting(ctx, all, now, map[LetterState]int{LetterUrgent: n + spare, LetterSending: n, LetterDeferred: n, LetterDue: n})
+func (q queries) due(ctx context.Context, f *finder, now Micros, n, spare int) ([]dueLetter, error) {
+	found, err := q.waiting(ctx, f, now, map[LetterState]int{LetterUrgent: n + spare, LetterSending: n, LetterDeferred: n, LetterDue: n})
 	if err != nil {
 		return nil, err
 	}
@@ -138,7 +143,7 @@ func (q queries) AnyDue(ctx context.Context, now Micros) (bool, error) {
 	if err != nil || all.ended(now) {
 		return err == nil, err
 	}
-	rows, err := q.due(ctx, all, now, 1, 0)
+	rows, err := q.due(ctx, all.finder(), now, 1, 0)
 	return len(rows) > 0, err
 }
 
@@ -155,9 +160,13 @@ type Claim struct {
 	InHand, Over []int64
 }
 
-// gone tells whether a lease is over, or has ended.
+// gone tells whether a lease is over, or has ended. One that its owner is late
+// to renew is his until another takes it: the letters are under way.
 func (c Claim) gone(l lease) bool {
-	return l.until <= c.Now || l.owner == c.Owner && !slices.Contains(c.InHand, l.id)
+	if l.owner == c.Owner {
+		return !slices.Contains(c.InHand, l.id)
+	}
+	return l.until <= c.Now
 }
 
 // ClaimLetters leases letters that are due to their claimer. The lease counts
@@ -165,23 +174,25 @@ func (c Claim) gone(l lease) bool {
 // sealed of them is opened with [Keys.OpenClaimed], once the transaction is
 // kept.
 func (tx *Tx) ClaimLetters(ctx context.Context, c Claim) ([]Claimed, error) {
-	all, err := tx.leases(ctx)
+	all, err := tx.takeTurn(ctx)
 	if err != nil {
 		return nil, err
 	}
-	rest, gone := all.without(c.gone)
-	ended := 0
+	turn := len(all) - 1
+	rest, gone := all[:turn].without(c.gone)
 	for _, l := range gone {
-		if len(l.letters) == 0 || l.until > c.Now && slices.Contains(c.Over, l.id) {
+		if slices.Contains(c.Over, l.id) {
 			continue // none is left in it
 		}
 		if err := tx.endLease(ctx, l); err != nil {
 			return nil, err
 		}
-		ended++
 	}
-	found, err := tx.due(ctx, rest, c.Now, c.N, c.Spare)
-	if err != nil || len(found)+ended == 0 {
+	if err := tx.dropLeases(ctx, gone, c.Now); err != nil {
+		return nil, err
+	}
+	found, err := tx.due(ctx, rest.finder(), c.Now, c.N, c.Spare)
+	if err != nil || len(found) == 0 {
 		return nil, err
 	}
 	ids := make([]any, len(found))
@@ -191,24 +202,21 @@ func (tx *Tx) ClaimLetters(ctx context.Context, c Claim) ([]Claimed, error) {
 		tx.add(LetterSending.counter(), 1)
 	}
 	slices.SortFunc(ids, func(a, b any) int { return cmp.Compare(a.(int64), b.(int64)) })
-	in := lease{id: all.next(), owner: c.Owner, until: c.Until, letters: spansOf(ids)}
-	if err := tx.takeTurn(ctx, in); err != nil {
+	in := lease{id: all[turn].id, owner: c.Owner, until: c.Until, letters: spansOf(ids)}
+	if err := tx.giveLease(ctx, &in); err != nil {
 		return nil, err
 	}
-	if err := tx.dropLeases(ctx, gone); err != nil || len(found) == 0 {
-		return nil, err
-	}
-	return tx.readClaimed(ctx, in, found, ids)
+	return tx.readClaimed(ctx, &in, found, ids)
 }
 
 // readClaimed reads the letters of a lease, in the order in which they were found.
-func (tx *Tx) readClaimed(ctx context.Context, in lease, found []dueLetter, ids []any) ([]Claimed, error) {
+func (tx *Tx) readClaimed(ctx context.Context, in *lease, found []dueLetter, ids []any) ([]Claimed, error) {
 	among, args := among(ids)
 	byID := make(map[int64]*Claimed, len(found))
 	if err := tx.each(ctx, func(rows *sql.Rows) error {
 		c := &Claimed{}
 		err := rows.Scan(&c.ID, &c.SubscriberID, &c.ListID, &c.Kind, &c.Letter.State, &c.DueAt, &c.Owner, &c.Attempts, &c.CreatedAt, &c.LastLease, &c.ListName, &c.sealed)
-		c.leased(in, true)
+		c.leased(in)
 		byID[c.ID] = c
 		return err
 	}, `SELECT o.letter_id, o.subscriber_id, o.list_id, o.kind, o.state, o.due_at, o.owner, o.attempts, o.created_at, o.last_lease, COALESCE(l.name, ''), b.sealed

@@ -78,7 +78,7 @@ func (d *deep) letters(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	leased, err := d.leasedLetters(ctx, all, 0, 0)
+	leased, err := d.leasedLetters(ctx, all, all.finder(), 0, 0)
 	if err != nil {
 		return err
 	}

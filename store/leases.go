@@ -1,9 +1,10 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
-	"encoding/binary"
+	"fmt"
 	"slices"
 )
 
@@ -18,91 +19,6 @@ type lease struct {
 	letters spans
 }
 
-// has tells whether a letter is in a lease still.
-func (l lease) has(id, lastLease int64) bool { return lastLease < l.id && l.letters.has(id) }
-
-// span is some ids in a row.
-type span struct{ first, last int64 }
-
-func (s span) size() int { return int(s.last-s.first) + 1 }
-
-// spans are ids in their order.
-type spans []span
-
-// spansOf makes them of ids in their order.
-func spansOf(ids []any) (out spans) {
-	for _, v := range ids {
-		id := v.(int64)
-		if n := len(out); n > 0 && out[n-1].last == id-1 {
-			out[n-1].last = id
-			continue
-		}
-		out = append(out, span{id, id})
-	}
-	return out
-}
-
-func (s spans) has(id int64) bool {
-	_, found := slices.BinarySearchFunc(s, id, func(s span, id int64) int {
-		switch {
-		case s.last < id:
-			return -1
-		case s.first > id:
-			return 1
-		}
-		return 0
-	})
-	return found
-}
-
-func (s spans) size() (n int) {
-	for _, x := range s {
-		n += x.size()
-	}
-	return n
-}
-
-// ids are all of them, as arguments of a query.
-func (s spans) ids() []any {
-	out := make([]any, 0, s.size())
-	for _, x := range s {
-		for id := x.first; id <= x.last; id++ {
-			out = append(out, id)
-		}
-	}
-	return out
-}
-
-// maxLeased bounds what is read as one lease: a damaged one must not fill memory.
-const maxLeased = 1 << 20
-
-// bytes are the spans as a row holds them: how far each begins behind the one
-// before, and how long it is.
-func (s spans) bytes() []byte {
-	out, at := []byte{}, int64(0)
-	for _, x := range s {
-		out = binary.AppendUvarint(binary.AppendUvarint(out, uint64(x.first-at)), uint64(x.size()))
-		at = x.last
-	}
-	return out
-}
-
-// parseSpans reads them; [ErrDamaged] when they are none.
-func parseSpans(text []byte) (out spans, err error) {
-	at, all := int64(0), uint64(0)
-	for len(text) > 0 {
-		gap, n := binary.Uvarint(text)
-		size, m := binary.Uvarint(text[max(n, 0):])
-		if all += size; n <= 0 || m <= 0 || gap == 0 || gap > 1<<62 || size == 0 || size > maxLeased || all > maxLeased || at > 1<<62 {
-			return nil, ErrDamaged
-		}
-		first := at + int64(gap)
-		at = first + int64(size) - 1
-		out, text = append(out, span{first, at}), text[n+m:]
-	}
-	return out, nil
-}
-
 // leases are those that haven't been ended, oldest first. The newest stays until
 // there is a newer one: its number is the turn that whoever claims takes.
 type leases []lease
@@ -115,36 +31,13 @@ func (q queries) leases(ctx context.Context) (out leases, err error) {
 		if err == nil {
 			l.letters, err = parseSpans(letters)
 		}
+		if err != nil {
+			return fmt.Errorf("lease %d: %w", l.id, err)
+		}
 		out = append(out, l)
-		return err
+		return nil
 	}, `SELECT lease_id, owner, until_at, letters FROM leases ORDER BY lease_id`)
 	return out, err
-}
-
-// next is the number of the lease that follows.
-func (all leases) next() int64 {
-	if len(all) == 0 {
-		return 1
-	}
-	return all[len(all)-1].id + 1
-}
-
-// of is the lease that a letter is in, if it is in one.
-func (all leases) of(id, lastLease int64) (lease, bool) {
-	for _, l := range all {
-		if l.has(id, lastLease) {
-			return l, true
-		}
-	}
-	return lease{}, false
-}
-
-// size is how many letters they had.
-func (all leases) size() (n int) {
-	for _, l := range all {
-		n += l.letters.size()
-	}
-	return n
 }
 
 // ended tells whether a letter may be in a lease that has ended, whose owner
@@ -165,6 +58,63 @@ func (all leases) without(gone func(lease) bool) (rest, out leases) {
 	return rest, out
 }
 
+// ids are their numbers, as arguments of a query.
+func (all leases) ids() []any {
+	out := make([]any, len(all))
+	for i, l := range all {
+		out[i] = l.id
+	}
+	return out
+}
+
+// finder tells which lease a letter is in.
+type finder struct {
+	spans []leasedSpan // by their first letters
+	size  int          // letters that they have together
+}
+
+// leasedSpan is a span of letters that are leased, unless that lease or a later
+// one was the last they were in.
+type leasedSpan struct {
+	span
+	in    *lease
+	reach int64 // the last letter of this span and all before it
+}
+
+func (all leases) finder() *finder {
+	f := &finder{}
+	for i := range all {
+		for _, s := range all[i].letters {
+			f.spans = append(f.spans, leasedSpan{span: s, in: &all[i]})
+			f.size += s.size()
+		}
+	}
+	slices.SortFunc(f.spans, func(a, b leasedSpan) int { return cmp.Compare(a.first, b.first) })
+	reach := int64(0)
+	for i := range f.spans {
+		s := &f.spans[i]
+		reach = max(reach, s.last)
+		s.reach = reach
+	}
+	return f
+}
+
+func (q queries) finder(ctx context.Context) (*finder, error) {
+	all, err := q.leases(ctx)
+	return all.finder(), err
+}
+
+// of is the lease that a letter is in; nil when it is in none.
+func (f *finder) of(id, lastLease int64) *lease {
+	after, _ := slices.BinarySearchFunc(f.spans, id, func(s leasedSpan, id int64) int { return cmp.Compare(s.first, id+1) })
+	for i := after - 1; i >= 0 && f.spans[i].reach >= id; i-- {
+		if s := f.spans[i]; s.last >= id && lastLease < s.in.id {
+			return s.in
+		}
+	}
+	return nil
+}
+
 // cut is a span of letters that are leased, unless a lease of this number or a
 // later one was the last they were in.
 type cut struct {
@@ -173,41 +123,52 @@ type cut struct {
 }
 
 // cuts are n spans that hide most of the leased letters from a look at those
-// that are due, and how many are in none of them. Leases beside each other make
-// one: it shows those that were in one of them before.
-func (all leases) cuts(n int) (out []cut, visible int) {
-	var every []cut
-	for _, l := range all {
-		for _, s := range l.letters {
-			every = append(every, cut{s, l.id})
-			visible += s.size()
-		}
-	}
-	slices.SortFunc(every, func(a, b cut) int { return int(max(-1, min(1, a.first-b.first))) })
-	joined := every[:0]
-	for _, c := range every {
-		if i := len(joined) - 1; i >= 0 && c.first <= joined[i].last+1 {
-			joined[i].last, joined[i].lease = max(joined[i].last, c.last), min(joined[i].lease, c.lease)
+// that are due. Leases beside each other make one: it shows those that were in
+// one of them before.
+func (f *finder) cuts(n int) []cut {
+	var joined []cut
+	for _, s := range f.spans {
+		if i := len(joined) - 1; i >= 0 && s.first <= joined[i].last+1 {
+			joined[i].last, joined[i].lease = max(joined[i].last, s.last), min(joined[i].lease, s.in.id)
 			continue
 		}
-		joined = append(joined, c)
+		joined = append(joined, cut{s.span, s.in.id})
 	}
 	slices.SortFunc(joined, func(a, b cut) int { return b.size() - a.size() })
-	for i := range n {
-		if i < len(joined) {
-			out = append(out, joined[i])
-			visible -= joined[i].size()
-		} else {
-			out = append(out, cut{}) // hides none
-		}
+	for len(joined) < n {
+		joined = append(joined, cut{}) // hides none
 	}
-	return out, max(0, visible)
+	return joined[:n]
 }
 
-// takeTurn takes the turn to claim, with the letters that are claimed, if any.
-// Of two that do so at once, having read the same leases, one starts again.
-func (tx *Tx) takeTurn(ctx context.Context, l lease) error {
-	return tx.fresh(ctx, `INSERT INTO leases (lease_id, owner, until_at, letters) VALUES (?, ?, ?, ?)`, l.id, l.owner, l.until, l.letters.bytes())
+// takeTurn takes the turn to claim, which nobody else has before the transaction
+// ends: letters that wait can't be claimed meanwhile. It tells the leases there
+// are, the turn as the last of them. Of two that take it at once one starts again.
+func (tx *Tx) takeTurn(ctx context.Context) (leases, error) {
+	var newest int64
+	if err := tx.get(ctx, []any{&newest}, `SELECT COALESCE(MAX(lease_id), 0) FROM leases`); err != nil {
+		return nil, err
+	}
+	return tx.takeTurnAfter(ctx, newest)
+}
+
+// takeTurnAfter takes the turn after the one that was the newest. That one may
+// have been followed by several meanwhile, of which only the last is kept.
+func (tx *Tx) takeTurnAfter(ctx context.Context, newest int64) (leases, error) {
+	turn := newest + 1
+	if err := tx.fresh(ctx, `INSERT INTO leases (lease_id, owner, until_at, letters) VALUES (?, '', 0, ?)`, turn, []byte{}); err != nil {
+		return nil, err
+	}
+	all, err := tx.leases(ctx)
+	if err == nil && all[len(all)-1].id != turn {
+		err = errConflict
+	}
+	return all, err
+}
+
+// giveLease makes the turn that was taken the lease of some letters.
+func (tx *Tx) giveLease(ctx context.Context, l *lease) error {
+	return tx.one(ctx, `UPDATE leases SET owner = ?, until_at = ?, letters = ? WHERE lease_id = ?`, l.owner, l.until, l.letters.bytes(), l.id)
 }
 
 // endLease takes back what its owner hasn't come back from: the attempt counts,
@@ -220,27 +181,28 @@ func (tx *Tx) endLease(ctx context.Context, l lease) error {
 	return err
 }
 
-func (tx *Tx) dropLeases(ctx context.Context, gone leases) error {
-	ids := make([]any, len(gone))
-	for i, l := range gone {
-		ids[i] = l.id
+// dropLeases removes leases. One that has ended may have been renewed since it
+// was read: then the transaction starts again.
+func (tx *Tx) dropLeases(ctx context.Context, gone leases, now Micros) error {
+	early, ended := gone.without(func(l lease) bool { return l.until <= now })
+	n, err := tx.onEach(ctx, `DELETE FROM leases WHERE until_at <= ? AND lease_id`, []any{now}, ended.ids())
+	if err == nil && int(n) != len(ended) {
+		err = errConflict
 	}
-	_, err := tx.onEach(ctx, `DELETE FROM leases WHERE lease_id`, nil, ids)
-	return err
-}
-
-// RenewLeases moves the end of all leases of an owner.
-func (tx *Tx) RenewLeases(ctx context.Context, owner string, until Micros) error {
-	all, err := tx.leases(ctx)
 	if err != nil {
 		return err
 	}
-	var ids []any
-	for _, l := range all {
-		if l.owner == owner {
-			ids = append(ids, l.id)
-		}
+	_, err = tx.onEach(ctx, `DELETE FROM leases WHERE lease_id`, nil, early.ids())
+	return err
+}
+
+// RenewLeases moves the end of leases, by their numbers; those that are gone
+// stay so.
+func (tx *Tx) RenewLeases(ctx context.Context, numbers []int64, until Micros) error {
+	ids := make([]any, len(numbers))
+	for i, n := range numbers {
+		ids[i] = n
 	}
-	_, err = tx.onEach(ctx, `UPDATE leases SET until_at = ? WHERE lease_id`, []any{until}, ids)
+	_, err := tx.onEach(ctx, `UPDATE leases SET until_at = ? WHERE lease_id`, []any{until}, ids)
 	return err
 }

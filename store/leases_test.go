@@ -11,58 +11,6 @@ import (
 	"pgregory.net/rapid"
 )
 
-// TestSpans packs ids and reads them again, and asks for each.
-func TestSpans(t *testing.T) {
-	rapid.Check(t, func(rt *rapid.T) {
-		set := map[int64]bool{}
-		var ids []any
-		for _, id := range rapid.SliceOf(rapid.Int64Range(1, 400)).Draw(rt, "ids") {
-			set[id] = true
-		}
-		for id := range int64(500) {
-			if set[id] {
-				ids = append(ids, id)
-			}
-		}
-		s := spansOf(ids)
-		got, err := parseSpans(s.bytes())
-		if err != nil || !slices.Equal(got, s) {
-			rt.Fatalf("%v became %v, %v", s, got, err)
-		}
-		if !slices.Equal(s.ids(), ids) || s.size() != len(ids) {
-			rt.Fatalf("%v of %v", s, ids)
-		}
-		for id := range int64(500) {
-			if s.has(id) != set[id] {
-				rt.Fatalf("%v has %d: %v", s, id, s.has(id))
-			}
-		}
-	})
-}
-
-// FuzzSpans reads what is no lease's letters: an error, and no memory.
-func FuzzSpans(f *testing.F) {
-	f.Add([]byte{1, 1, 2, 200, 1})
-	f.Add([]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1, 1})
-	f.Add([]byte{1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1})
-	f.Fuzz(func(t *testing.T, text []byte) {
-		s, err := parseSpans(text)
-		if err != nil {
-			return
-		}
-		if s.size() > maxLeased {
-			t.Fatalf("%d letters", s.size())
-		}
-		at := int64(0)
-		for _, x := range s {
-			if x.first <= at || x.last < x.first {
-				t.Fatalf("%v", s)
-			}
-			at = x.last
-		}
-	})
-}
-
 // modelLetter is what is known of a letter while it has a row.
 type modelLetter struct {
 	State    LetterState // of its row
@@ -96,21 +44,28 @@ func (q *queue) enqueue(state LetterState, due Micros) {
 	q.letters[l.ID] = &modelLetter{State: state, Due: due}
 }
 
-// end takes back what is in leases that have ended.
-func (q *queue) end() {
+// end takes back what is in leases that have ended, but for those in hand.
+func (q *queue) end(inHand []int64) {
 	for _, l := range q.letters {
-		if l.Lease != 0 && q.until[l.Lease] <= q.now {
+		if l.Lease != 0 && q.until[l.Lease] <= q.now && !slices.Contains(inHand, l.Lease) {
 			*l = modelLetter{State: LetterDeferred, Due: l.Due, Attempts: l.Attempts + 1}
 		}
 	}
 }
 
+// inHand are the leases of letters that an owner has in hand, as far as he knows.
+func (q *queue) inHand(owner string) (out []int64) {
+	for _, l := range q.hand[owner] {
+		if !slices.Contains(out, l.Lease()) {
+			out = append(out, l.Lease())
+		}
+	}
+	return out
+}
+
 // claim claims, and may never hear what it got.
 func (q *queue) claim(owner string, n, spare int, lost bool) {
-	c := Claim{Owner: owner, Now: q.now, Until: q.now + 60, N: n, Spare: spare}
-	for _, l := range q.hand[owner] {
-		c.InHand = append(c.InHand, l.Lease())
-	}
+	c := Claim{Owner: owner, Now: q.now, Until: q.now + 60, N: n, Spare: spare, InHand: q.inHand(owner)}
 	for lease := range q.heard[owner] {
 		if !slices.Contains(c.InHand, lease) {
 			c.Over = append(c.Over, lease)
@@ -121,7 +76,7 @@ func (q *queue) claim(owner string, n, spare int, lost bool) {
 			q.until[l.Lease] = q.now // nobody knows of it
 		}
 	}
-	q.end()
+	q.end(c.InHand)
 	free := map[LetterState]int{}
 	for _, l := range q.letters {
 		if l.Lease == 0 && l.State.Open() && l.Due <= q.now {
@@ -281,7 +236,7 @@ func TestLeasesOfAQueue(t *testing.T) {
 		q.must(s.InTx(q.ctx, func(tx *Tx) error { return tx.DropLetters(q.ctx, 1, 0) }))
 		q.must(s.InTx(q.ctx, func(tx *Tx) error {
 			all, err := tx.leases(q.ctx)
-			return errors.Join(err, tx.dropLeases(q.ctx, all[:max(0, len(all)-1)]))
+			return errors.Join(err, tx.dropLeases(q.ctx, all[:max(0, len(all)-1)], orMost(Micros(0))))
 		}))
 		for range rapid.IntRange(1, 40).Draw(rt, "acts") {
 			q.act()
@@ -316,11 +271,10 @@ func (q *queue) act() {
 	default:
 		q.now += Micros(rapid.IntRange(1, 40).Draw(q.rt, "pass"))
 		if rapid.Bool().Draw(q.rt, "renew") {
-			q.must(q.s.InTx(q.ctx, func(tx *Tx) error { return tx.RenewLeases(q.ctx, owner, q.now+60) }))
-			for lease, of := range q.owners {
-				if of == owner {
-					q.until[lease] = q.now + 60
-				}
+			held := q.inHand(owner)
+			q.must(q.s.InTx(q.ctx, func(tx *Tx) error { return tx.RenewLeases(q.ctx, held, q.now+60) }))
+			for _, lease := range held {
+				q.until[lease] = q.now + 60
 			}
 		}
 	}
@@ -333,164 +287,4 @@ func ids[T any](of map[int64]T) (out []int64) {
 	}
 	slices.Sort(out)
 	return out
-}
-
-// TestChangedBeforeItIsClaimed: whoever claims has looked before a letter is
-// held, frozen or dropped, and looks again.
-func TestChangedBeforeItIsClaimed(t *testing.T) {
-	s := open(t, t.TempDir())
-	ctx := t.Context()
-	for name, change := range map[string]func(tx *Tx, l Letter) error{
-		"held":   func(tx *Tx, l Letter) error { return tx.MoveLetter(ctx, &l, LetterHeld, 2) },
-		"frozen": func(tx *Tx, _ Letter) error { return tx.HoldLetters(ctx, 1, true, 2) },
-		"gone":   func(tx *Tx, _ Letter) error { return tx.DropLetters(ctx, 1, 0) },
-	} {
-		t.Run(name, func(t *testing.T) {
-			l := Letter{SubscriberID: 1, Kind: "x", ToMasked: "x", State: LetterDue, DueAt: 1, CreatedAt: 1}
-			if err := s.InTx(ctx, func(tx *Tx) error { return tx.Enqueue(ctx, &l, Envelope{To: "a@example.com"}) }); err != nil {
-				t.Fatal(err)
-			}
-			l, err := s.Letter(ctx, l.ID)
-			if err != nil {
-				t.Fatal(err)
-			}
-			old, err := s.leases(ctx)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := s.InTx(ctx, func(tx *Tx) error { return change(tx, l) }); err != nil {
-				t.Fatal(err)
-			}
-			err = s.InTx(ctx, func(tx *Tx) error {
-				if err := tx.takeTurn(ctx, lease{id: old.next(), owner: "a", until: 9, letters: spans{{l.ID, l.ID}}}); !errors.Is(err, errConflict) {
-					t.Errorf("claiming what was read before: %v", err)
-				}
-				return context.Canceled
-			})
-			if !errors.Is(err, context.Canceled) {
-				t.Errorf("%v", err)
-			}
-			if turns, err := s.leases(ctx); err != nil || len(turns) != 1 {
-				t.Errorf("%d turns are kept, %v", len(turns), err)
-			}
-		})
-	}
-}
-
-// TestChangedWhileItIsClaimed: a letter that was read before it was claimed is
-// changed as one that is being sent, or not at all. It can only happen on a
-// server: an embedded store has one writer.
-func TestChangedWhileItIsClaimed(t *testing.T) {
-	s := open(t, t.TempDir())
-	if !s.OnServer() {
-		t.Skip("an embedded store has one writer")
-	}
-	ctx := t.Context()
-	for i, change := range []func(tx *Tx, letters []Letter) error{
-		func(tx *Tx, letters []Letter) error { return tx.DropLetter(ctx, letters[0]) },
-		func(tx *Tx, letters []Letter) error {
-			if err := tx.DropLetter(ctx, letters[1]); err != nil { // it takes the turn
-				return err
-			}
-			return tx.DropLetter(ctx, letters[0])
-		},
-		func(tx *Tx, letters []Letter) error {
-			if err := tx.unclaimed(ctx, letters...); err != nil {
-				return err
-			}
-			return tx.moveLetter(ctx, &letters[0], LetterHeld, 1, withCard)
-		},
-	} {
-		card := int64(i + 1)
-		if err := s.InTx(ctx, func(tx *Tx) error {
-			for _, due := range []Micros{1, 50} {
-				l := Letter{SubscriberID: card, Kind: "x", ToMasked: "x", State: LetterDue, DueAt: due, CreatedAt: 1}
-				if err := tx.Enqueue(ctx, &l, Envelope{To: "a@example.com"}); err != nil {
-					return err
-				}
-			}
-			return nil
-		}); err != nil {
-			t.Fatal(err)
-		}
-		tries := 0
-		if err := s.InTx(ctx, func(tx *Tx) error {
-			tries++
-			letters, err := tx.LettersOf(ctx, card)
-			if err != nil {
-				return err
-			}
-			if tries == 1 { // before the turn is taken, and after the letters were read
-				claimOnly(t, s, letters[0].ID)
-			}
-			return change(tx, letters)
-		}); err != nil {
-			t.Fatal(err)
-		}
-		if tries != 2 {
-			t.Errorf("change %d took %d tries", i, tries)
-		}
-		c, err := s.Counters(ctx)
-		if want := []string{"map[due:1]", "map[due:1]", "map[due:2 held:1]"}[i]; err != nil || fmt.Sprint(c.Letters) != want {
-			t.Errorf("after change %d %v are counted, %v; want %v", i, c.Letters, err, want)
-		}
-	}
-}
-
-// claimOnly claims the one letter that is due at 10.
-func claimOnly(t *testing.T, s *Store, id int64) {
-	t.Helper()
-	var got []Claimed
-	err := s.InTx(t.Context(), func(tx *Tx) (err error) {
-		got, err = tx.ClaimLetters(t.Context(), Claim{Owner: "a", Now: 10, Until: 90, N: 5})
-		return err
-	})
-	if err != nil || len(got) != 1 || got[0].ID != id {
-		t.Fatalf("claimed %v, %v", got, err)
-	}
-}
-
-// TestLeaseOfAnOlderVersion: the row of a letter says itself that it is being
-// sent. It is due again when that ends, and ends as any other.
-func TestLeaseOfAnOlderVersion(t *testing.T) {
-	s := open(t, t.TempDir())
-	ctx := t.Context()
-	l := Letter{Kind: "x", ToMasked: "x", State: LetterDue, DueAt: 1, CreatedAt: 1}
-	if err := s.InTx(ctx, func(tx *Tx) error {
-		tx.add(LetterDue.counter(), -1)
-		tx.add(LetterSending.counter(), 1)
-		return tx.Enqueue(ctx, &l, Envelope{To: "a@example.com"})
-	}); err != nil {
-		t.Fatal(err)
-	}
-	s.ddl(t, "UPDATE outbox SET state = 4, owner = 'old', due_at = 50, attempts = 1")
-	if got, err := s.Letter(ctx, l.ID); err != nil || got.State != LetterSending {
-		t.Fatalf("%+v, %v", got, err)
-	}
-	claim := func(now Micros) (got []Claimed) {
-		t.Helper()
-		if err := s.InTx(ctx, func(tx *Tx) (err error) {
-			got, err = tx.ClaimLetters(ctx, Claim{Owner: "new", Now: now, Until: 90, N: 5})
-			return err
-		}); err != nil {
-			t.Fatal(err)
-		}
-		return got
-	}
-	if got := claim(49); len(got) != 0 {
-		t.Errorf("claimed before its lease has ended: %v", got)
-	}
-	got := claim(50)
-	if len(got) != 1 || got[0].Attempts != 2 {
-		t.Fatalf("claimed %v", got)
-	}
-	if err := s.InTx(ctx, func(tx *Tx) error { return tx.EndLetters(ctx, []Letter{got[0].Letter}, LetterDelivered, 60) }); err != nil {
-		t.Fatal(err)
-	}
-	if got, err := s.Letter(ctx, l.ID); err != nil || got.State != LetterDelivered || got.Attempts != 2 || got.Owner != "" {
-		t.Errorf("%+v, %v", got, err)
-	}
-	if c, err := s.Counters(ctx); err != nil || c.OpenLetters() != 0 {
-		t.Errorf("%v, %v", c.Letters, err)
-	}
 }

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"slices"
@@ -26,23 +27,18 @@ func (tx *Tx) unclaimed(ctx context.Context, letters ...Letter) error {
 		return nil
 	}
 	if tx.turn == nil {
-		all, err := tx.leases(ctx)
+		all, err := tx.takeTurn(ctx)
 		if err != nil {
 			return err
 		}
-		if err := tx.takeTurn(ctx, lease{id: all.next()}); err != nil {
+		turn := all[len(all)-1]
+		rest, before := all.without(func(l lease) bool { return len(l.letters) == 0 && l.id != turn.id })
+		if err := tx.dropLeases(ctx, before, 0); err != nil {
 			return err
 		}
-		rest, turns := all.without(func(l lease) bool { return len(l.letters) == 0 })
-		if err := tx.dropLeases(ctx, turns); err != nil {
-			return err
-		}
-		tx.turn = append(leases{}, rest...)
+		tx.turn = rest.finder()
 	}
-	if slices.ContainsFunc(letters, func(l Letter) bool {
-		_, claimed := tx.turn.of(l.ID, l.LastLease)
-		return waits(l) && claimed
-	}) {
+	if slices.ContainsFunc(letters, func(l Letter) bool { return waits(l) && tx.turn.of(l.ID, l.LastLease) != nil }) {
 		return errConflict
 	}
 	return nil
@@ -51,7 +47,7 @@ func (tx *Tx) unclaimed(ctx context.Context, letters ...Letter) error {
 // moveLetter takes a letter that is leased out of that: the attempt counts.
 func (tx *Tx) moveLetter(ctx context.Context, l *Letter, state LetterState, due Micros, owner string) error {
 	r := l.row
-	left := max(l.LastLease, r.lease)
+	left := cmp.Or(r.lease, l.LastLease)
 	if err := tx.one(ctx, `UPDATE outbox SET state = ?, due_at = ?, owner = ?, attempts = ?, last_lease = ? WHERE letter_id = ? AND state = ? AND due_at = ? AND owner = ? AND attempts = ? AND last_lease = ?`,
 		state, due, owner, l.Attempts, left, l.ID, r.state, r.due, r.owner, r.attempts, l.LastLease); err != nil {
 		return err
@@ -59,7 +55,7 @@ func (tx *Tx) moveLetter(ctx context.Context, l *Letter, state LetterState, due 
 	tx.add(l.State.counter(), -1)
 	tx.add(state.counter(), 1)
 	l.State, l.DueAt, l.Owner, l.LastLease = state, due, owner, left
-	l.leased(lease{}, false)
+	l.leased(nil)
 	return nil
 }
 
@@ -130,7 +126,7 @@ func (q queries) Leased(ctx context.Context, ids []int64) (map[int64]Letter, err
 	if len(ids) == 0 {
 		return nil, nil
 	}
-	all, err := q.leases(ctx)
+	f, err := q.finder(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -143,7 +139,7 @@ func (q queries) Leased(ctx context.Context, ids []int64) (map[int64]Letter, err
 	err = q.each(ctx, func(rows *sql.Rows) error {
 		var l Letter
 		err := rows.Scan(&l.ID, &l.SubscriberID, &l.ListID, &l.Kind, &l.ToMasked, &l.State, &l.DueAt, &l.Attempts, &l.Owner, &l.CreatedAt, &l.LastLease)
-		if l.leased(all.of(l.ID, l.LastLease)); l.row.lease != 0 {
+		if l.leased(f.of(l.ID, l.LastLease)); l.row.lease != 0 {
 			out[l.ID] = l
 		}
 		return err

@@ -96,9 +96,9 @@ type letterRow struct {
 func (l Letter) Lease() int64 { return l.row.lease }
 
 // leased makes a letter tell of the lease that it is in, if it is in one.
-func (l *Letter) leased(in lease, ok bool) {
+func (l *Letter) leased(in *lease) {
 	l.row = letterRow{state: l.State, due: l.DueAt, owner: l.Owner, attempts: l.Attempts}
-	if ok && l.State.Open() {
+	if in != nil && l.State.Open() {
 		l.row.lease = in.id
 		l.State, l.DueAt, l.Owner, l.Attempts = LetterSending, in.until, in.owner, l.Attempts+1
 	}
@@ -214,20 +214,20 @@ func (q queries) Envelope(ctx context.Context, id int64) (Envelope, error) {
 
 // lettersWhere reads rows of the outbox by the end of a query.
 func (q queries) lettersWhere(ctx context.Context, where string, args ...any) ([]Letter, error) {
-	all, err := q.leases(ctx)
+	f, err := q.finder(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return q.lettersBeside(ctx, all, where, args...)
+	return q.lettersBeside(ctx, f, where, args...)
 }
 
-func (q queries) lettersBeside(ctx context.Context, all leases, where string, args ...any) (out []Letter, err error) {
+func (q queries) lettersBeside(ctx context.Context, f *finder, where string, args ...any) (out []Letter, err error) {
 	if err := q.all(ctx, &out, letterRows+where, args...); err != nil {
 		return nil, err
 	}
 	for i := range out {
 		l := &out[i]
-		l.leased(all.of(l.ID, l.LastLease))
+		l.leased(f.of(l.ID, l.LastLease))
 	}
 	return out, nil
 }
@@ -258,15 +258,15 @@ func (q queries) LettersIn(ctx context.Context, states []LetterState, due Micros
 		return nil, err
 	}
 	var out []Letter
+	f := all.finder()
 	for _, s := range states {
-		rows, err := q.lettersBeside(ctx, all, ` WHERE o.state = ? AND o.due_at <= ? AND (o.due_at < ? OR o.letter_id < ?) ORDER BY o.due_at DESC, o.letter_id DESC LIMIT ?`,
-			s, orMost(due), orMost(due), orMost(id), limit+all.size())
+		rows, err := q.lettersUnleased(ctx, f, s, due, id, limit)
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, slices.DeleteFunc(rows, func(l Letter) bool { return l.State != s })...)
+		out = append(out, rows...)
 		if s == LetterSending {
-			leased, err := q.leasedLetters(ctx, all, due, id)
+			leased, err := q.leasedLetters(ctx, all, f, due, id)
 			if err != nil {
 				return nil, err
 			}
@@ -277,19 +277,44 @@ func (q queries) LettersIn(ctx context.Context, states []LetterState, due Micros
 	return out[:min(limit, len(out))], nil
 }
 
-// leasedLetters reads the letters that are in leases, below a place among them.
-func (q queries) leasedLetters(ctx context.Context, all leases, due Micros, id int64) (out []Letter, err error) {
-	for _, l := range all {
-		if len(l.letters) == 0 || l.until > orMost(due) {
-			continue
+// lettersUnleased reads letters of a state that are in no lease, below a place
+// among them, past as many that are in one as stand between.
+func (q queries) lettersUnleased(ctx context.Context, f *finder, s LetterState, due Micros, id int64, limit int) ([]Letter, error) {
+	for behind := lookBehind; ; behind *= lookFurther {
+		most := limit + min(behind, f.size)
+		rows, err := q.lettersBeside(ctx, f, ` WHERE o.state = ? AND o.due_at <= ? AND (o.due_at < ? OR o.letter_id < ?) ORDER BY o.due_at DESC, o.letter_id DESC LIMIT ?`,
+			s, orMost(due), orMost(due), orMost(id), most)
+		if err != nil {
+			return nil, err
 		}
-		among, args := among(l.letters.ids())
-		rows, err := q.lettersBeside(ctx, leases{l}, ` WHERE o.letter_id`+among, args...)
+		all := len(rows) < most || behind >= f.size
+		rows = slices.DeleteFunc(rows, func(l Letter) bool { return l.row.lease != 0 })
+		if all || len(rows) >= limit {
+			return rows, nil
+		}
+	}
+}
+
+// leasedAtOnce is how many leased letters one query reads.
+const leasedAtOnce = 500
+
+// leasedLetters reads the letters that are in leases, below a place among them.
+func (q queries) leasedLetters(ctx context.Context, all leases, f *finder, due Micros, id int64) (out []Letter, err error) {
+	due, id = orMost(due), orMost(id)
+	var ids []any
+	for _, l := range all {
+		if l.until <= due {
+			ids = append(ids, l.letters.ids()...)
+		}
+	}
+	for some := range slices.Chunk(ids, leasedAtOnce) {
+		among, args := among(some)
+		rows, err := q.lettersBeside(ctx, f, ` WHERE o.letter_id`+among, args...)
 		if err != nil {
 			return nil, err
 		}
 		for _, x := range rows {
-			if x.row.lease != 0 && (x.DueAt < orMost(due) || x.ID < orMost(id)) {
+			if x.row.lease != 0 && (x.DueAt < due || x.DueAt == due && x.ID < id) {
 				out = append(out, x)
 			}
 		}
@@ -313,11 +338,11 @@ func (q queries) LettersOf(ctx context.Context, id int64) ([]Letter, error) {
 // OldestDue is when the letter that has waited longest for a first attempt was
 // written; 0 when none waits.
 func (q queries) OldestDue(ctx context.Context) (Micros, error) {
-	all, err := q.leases(ctx)
+	f, err := q.finder(ctx)
 	if err != nil {
 		return 0, err
 	}
-	found, err := q.waiting(ctx, all, orMost(Micros(0)), map[LetterState]int{LetterUrgent: 1, LetterDue: 1})
+	found, err := q.waiting(ctx, f, orMost(Micros(0)), map[LetterState]int{LetterUrgent: 1, LetterDue: 1})
 	var oldest Micros
 	for _, l := range found {
 		if oldest == 0 || l.due < oldest {

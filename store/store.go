@@ -189,7 +189,7 @@ type Tx struct {
 	batch   int64            // of the leaves; 0 until there is one
 	leaves  []byte           // of the log, in that batch
 	nleaf   int64
-	turn    leases // when it took the turn to claim; nil before that
+	turn    *finder // of leases when it took the turn to claim; nil before that
 }
 
 // InTx runs fn in one write transaction, all or nothing. It starts again when

@@ -1,0 +1,125 @@
+package flows
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"kartotek/mta"
+	"kartotek/store"
+	"kartotek/store/storetest"
+)
+
+func (d *desk) claim(sp *Spool, want int) []mta.Letter {
+	d.t.Helper()
+	got, err := sp.Claim(d.t.Context(), "me", 10, 0, time.Minute)
+	if d.must(err); len(got) != want {
+		d.t.Fatalf("claimed %d letters, want %d", len(got), want)
+	}
+	return got
+}
+
+// TestVerdictOfAnEarlierLease: a letter is frozen and let go on while it is on
+// the wire, and the same sender takes it again. What came of the first attempt
+// says nothing of the second one.
+func TestVerdictOfAnEarlierLease(t *testing.T) {
+	for _, state := range []mta.State{mta.Refused, mta.Delivered, mta.Deferred} {
+		t.Run(string(state), func(t *testing.T) {
+			d := newDesk(t)
+			d.bring(marie, Pending)
+			d.pass(time.Second)
+			id := d.newest(marie).SubscriberID
+			sp := d.Spool()
+			first := d.claim(sp, 1)
+			_, err := d.Freeze(t.Context(), anna, id, "the person disputes the data")
+			d.must(err)
+			_, err = d.Unfreeze(t.Context(), anna, id, "settled")
+			d.must(err)
+			second := d.claim(sp, 1)
+			if second[0].ID != first[0].ID || second[0].Attempts != 2 {
+				t.Fatalf("claimed letter %d, attempt %d", second[0].ID, second[0].Attempts)
+			}
+			if err := sp.Mark(t.Context(), first[0], mta.Verdict{State: state, At: d.time, Retry: d.time}); !errors.Is(err, mta.ErrLost) {
+				t.Errorf("the first verdict: %v", err)
+			}
+			d.claim(sp, 0)
+			d.must(sp.Mark(t.Context(), second[0], mta.Verdict{State: mta.Delivered, At: d.time}))
+			if len(sp.claimed) != 0 {
+				t.Errorf("%d letters are still in hand", len(sp.claimed))
+			}
+			d.checkOutbox()
+		})
+	}
+}
+
+// TestLateToRenew: a letter on the wire is not claimed again by its own sender,
+// whose lease has ended; it is his until another takes it.
+func TestLateToRenew(t *testing.T) {
+	d := newDesk(t)
+	d.letters(2, store.LetterDue)
+	d.pass(time.Second)
+	sp := d.Spool()
+	got := d.claim(sp, 2)
+	d.pass(2 * time.Minute)
+	d.claim(sp, 0)
+	d.must(sp.Mark(t.Context(), got[0], mta.Verdict{State: mta.Delivered, At: d.time}))
+	d.claim(d.Spool(), 1)
+	if err := sp.Mark(t.Context(), got[1], mta.Verdict{State: mta.Delivered, At: d.time}); !errors.Is(err, mta.ErrLost) {
+		t.Errorf("a verdict after another took the letter: %v", err)
+	}
+	d.checkOutbox()
+}
+
+// TestForgottenLetter: a letter whose verdict never came waits for another
+// attempt, when its lease has ended.
+func TestForgottenLetter(t *testing.T) {
+	d := newDesk(t)
+	d.letters(2, store.LetterDue)
+	d.pass(time.Second)
+	sp := d.Spool()
+	got := d.claim(sp, 2)
+	sp.Forget(got[0])
+	d.claim(sp, 0)
+	d.must(sp.Mark(t.Context(), got[1], mta.Verdict{State: mta.Delivered, At: d.time}))
+	d.pass(time.Minute)
+	again := d.claim(sp, 1)
+	if again[0].ID != got[0].ID || again[0].Attempts != 2 {
+		t.Errorf("claimed letter %d, attempt %d", again[0].ID, again[0].Attempts)
+	}
+	d.must(sp.Mark(t.Context(), again[0], mta.Verdict{State: mta.Delivered, At: d.time}))
+	d.checkOutbox()
+}
+
+// TestPuttingBackFails: a letter that can't be opened isn't put back, as the
+// store went away after the claim. It waits nevertheless, and is counted.
+func TestPuttingBackFails(t *testing.T) {
+	place := storetest.At(t, t.TempDir())
+	d := deskOn(t, place)
+	all := d.letters(2, store.LetterDue)
+	d.pass(time.Second)
+	if _, err := storetest.SQL(t, place).Exec(`UPDATE bodies SET sealed = ? WHERE letter_id = ?`, []byte("rubbish"), all[0]); err != nil {
+		t.Fatal(err)
+	}
+	sp := d.Spool()
+	ctx, away := context.WithCancel(t.Context())
+	asked := 0
+	d.SetClock(func() time.Time {
+		if asked++; asked == 4 { // for how long it is to wait
+			away()
+		}
+		return d.time
+	})
+	got, err := sp.Claim(ctx, "me", 10, 0, time.Minute)
+	if !errors.Is(err, store.ErrSealed) || !errors.Is(err, context.Canceled) || len(got) != 1 {
+		t.Fatalf("claimed %d letters, %v", len(got), err)
+	}
+	d.must(sp.Mark(t.Context(), got[0], mta.Verdict{State: mta.Delivered, At: d.time}))
+	for range 2 {
+		if got, err := sp.Claim(t.Context(), "me", 10, 0, time.Minute); !errors.Is(err, store.ErrSealed) || len(got) != 0 {
+			t.Fatalf("claimed %d letters, %v", len(got), err)
+		}
+		d.checkOutbox()
+		d.pass(time.Minute)
+	}
+}
