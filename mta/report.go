@@ -208,39 +208,57 @@ var phrases = []struct {
 	{regexp.MustCompile(`(?i)spam|blocked|black ?list|blocklist|policy|reputation|dmarc|\bspf\b|\bdkim\b|denied`), "5.7.1"},
 }
 
-// failure is how a text or its subject tells of a failure at all, in place of a status; a text may do so by the
-// code of a reply, while a subject may quote ours with any number.
+// How a mail tells of a failure where it names no status. A subject does so by how it begins, as it may quote ours
+// behind that, and an answer's may quote anybody's; a text does by the code of a reply, too.
 var (
-	failure    = regexp.MustCompile(`(?i)undeliver|not be delivered|delivery (has )?failed|delivery status|failure notice|returned (mail|to sender)|could not deliver|permanent (error|failure)`)
-	replyCode5 = regexp.MustCompile(`\b5[0-9]{2}\b`)
+	failedSubject = regexp.MustCompile(`(?i)^(undeliver|non-?deliver|unzustellbar|kan ikke leveres|olevererbar|returned (mail|to sender)|failure notice|mail system error|delivery (status )?notification.{0,3}(failure|delivery has failed)|((mail|message|e-?mail) )?delivery (has )?(failed|failure)|((your|the) )?(mail|message|e-?mail) (could|can) ?not be delivered)`)
+	failedText    = regexp.MustCompile(`(?i)undeliver|not be delivered|delivery (has )?failed|failure notice|returned to sender|could not deliver|permanent (error|failure)`)
+	failedCode    = regexp.MustCompile(`(?im)(^|[:;(<]|said|error|code)\s*5(0[0-4]|2[1-3]|30|41|5[0-6]|7[0-9])[ -]`)
+	delayed       = regexp.MustCompile(`(?i)delayed|\(delay\)|warning message|not (yet been|been delivered yet)|(will|is) (still )?be(ing)? (re)?tried|(attempts|trying) will continue|(keep|continue) trying|will try again|try to deliver`)
+	answer        = regexp.MustCompile(`(?i)^(re|aw|sv|vs|fwd?|antw)( ?\[[0-9]+\])?:|^(automatic|auto)[- ]?(reply|response|svar)|^automatisch|^autosvar|^out of (the )?office`)
 )
 
 // fromText makes what can be made of a server's words. Only what says that it is about a failure counts.
 func fromText(subject, text string) Report {
+	subject = strings.TrimSpace(subject)
+	if answer.MatchString(subject) {
+		return Report{}
+	}
 	line, status := text, statusCode(text)
 	if m := anyStatus.FindStringIndex(text); m != nil {
 		line = lineAround(text, m[0])
 	}
 	if status == "" {
-		if !failure.MatchString(subject) && !failure.MatchString(text) && !replyCode5.MatchString(text) {
-			return Report{}
-		}
-		status = "5.0.0"
-		for _, p := range phrases {
-			if at := p.pattern.FindStringIndex(text); at != nil {
-				status, line = p.status, lineAround(text, at[0])
-				break
-			}
-		}
+		status, line = fromWords(subject, text)
 	}
 	r := Report{Kind: ReportFailed, Status: status, Words: cleanReply(line, "")}
-	switch status[0] {
-	case '4':
-		r.Kind = ReportDelayed
-	case '2':
+	switch {
+	case status == "", status[0] == '2':
 		return Report{}
+	case status[0] == '4':
+		r.Kind = ReportDelayed
 	}
 	return r
+}
+
+// fromWords finds a status for a text without one, and the line that says it; none when it doesn't tell of a failure.
+func fromWords(subject, text string) (status, line string) {
+	failed := failedSubject.MatchString(subject)
+	if at := delayed.FindStringIndex(text); !failed && at != nil {
+		return "4.0.0", lineAround(text, at[0])
+	}
+	if !failed && delayed.MatchString(subject) {
+		return "4.0.0", text
+	}
+	if !failed && !failedText.MatchString(text) && !failedCode.MatchString(text) {
+		return "", ""
+	}
+	for _, p := range phrases {
+		if at := p.pattern.FindStringIndex(text); at != nil {
+			return p.status, lineAround(text, at[0])
+		}
+	}
+	return "5.0.0", text
 }
 
 // lineAround is the line of a text that a place lies on.

@@ -1,9 +1,6 @@
 package store
 
-import (
-	"encoding/binary"
-	"slices"
-)
+import "encoding/binary"
 
 // span is some ids in a row.
 type span struct{ first, last int64 }
@@ -24,19 +21,6 @@ func spansOf(ids []any) (out spans) {
 		out = append(out, span{id, id})
 	}
 	return out
-}
-
-func (s spans) has(id int64) bool {
-	_, found := slices.BinarySearchFunc(s, id, func(s span, id int64) int {
-		switch {
-		case s.last < id:
-			return -1
-		case s.first > id:
-			return 1
-		}
-		return 0
-	})
-	return found
 }
 
 func (s spans) size() (n int) {
