@@ -93,7 +93,7 @@ func TestRenewedBeforeItIsTaken(t *testing.T) {
 	if err := s.InTx(ctx, func(tx *Tx) error { return tx.Enqueue(ctx, &l, Envelope{To: "a@example.com"}) }); err != nil {
 		t.Fatal(err)
 	}
-	claimOnly(t, s, l.ID)
+	claimOnly(t, s, "a", l.ID)
 	seen, err := s.leases(ctx)
 	if err != nil {
 		t.Fatal(err)
@@ -250,7 +250,7 @@ func TestChangedWhileItIsClaimed(t *testing.T) {
 				return err
 			}
 			if tries == 1 { // before the turn is taken, and after the letters were read
-				claimOnly(t, s, letters[0].ID)
+				claimOnly(t, s, "a", letters[0].ID)
 			}
 			return change(tx, letters)
 		}); err != nil {
@@ -267,11 +267,11 @@ func TestChangedWhileItIsClaimed(t *testing.T) {
 }
 
 // claimOnly claims the one letter that is due at 10.
-func claimOnly(t *testing.T, s *Store, id int64) {
+func claimOnly(t *testing.T, s *Store, owner string, id int64) {
 	t.Helper()
 	var got []Claimed
 	err := s.InTx(t.Context(), func(tx *Tx) (err error) {
-		got, err = tx.ClaimLetters(t.Context(), Claim{Owner: "a", Now: 10, Until: 90, N: 5})
+		got, err = tx.ClaimLetters(t.Context(), Claim{Owner: owner, Now: 10, Until: 90, N: 5})
 		return err
 	})
 	if err != nil || len(got) != 1 || got[0].ID != id {

@@ -255,7 +255,7 @@ func (d *deep) findings() []Finding {
 		}
 		mend := "restore a backup, and report this"
 		if mendable(what) {
-			mend = "run kartotek doctor --deep --mend, which makes it anew from the cards, and report this"
+			mend = "run kartotek doctor --deep --mend, which puts it right, and report this"
 		}
 		out = append(out, found(what, Bad, mend, "%s", words))
 	}

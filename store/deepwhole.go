@@ -74,9 +74,12 @@ func (d *deep) sealed(ctx context.Context) error {
 
 // letters counts the outbox by state.
 func (d *deep) letters(ctx context.Context) error {
-	all, err := d.leases(ctx)
+	all, damaged, err := d.readLeases(ctx)
 	if err != nil {
 		return err
+	}
+	for _, lease := range damaged {
+		d.fault(faultLeases, "lease %d can't be read, so that no letter leaves", lease)
 	}
 	leased, err := d.leasedLetters(ctx, all, all.finder(), 0, 0)
 	if err != nil {

@@ -23,21 +23,31 @@ type lease struct {
 // there is a newer one: its number is the turn that whoever claims takes.
 type leases []lease
 
-func (q queries) leases(ctx context.Context) (out leases, err error) {
+func (q queries) leases(ctx context.Context) (leases, error) {
+	out, damaged, err := q.readLeases(ctx)
+	if err == nil && damaged != nil {
+		err = fmt.Errorf("lease %d can't be read: %w", damaged[0], ErrDamaged)
+	}
+	return out, err
+}
+
+// readLeases reads leases, and tells the numbers of those that can't be read.
+func (q queries) readLeases(ctx context.Context) (out leases, damaged []int64, err error) {
 	err = q.each(ctx, func(rows *sql.Rows) error {
 		var l lease
 		var letters []byte
-		err := rows.Scan(&l.id, &l.owner, &l.until, &letters)
-		if err == nil {
-			l.letters, err = parseSpans(letters)
+		if err := rows.Scan(&l.id, &l.owner, &l.until, &letters); err != nil {
+			return err
 		}
-		if err != nil {
-			return fmt.Errorf("lease %d: %w", l.id, err)
+		var bad error
+		if l.letters, bad = parseSpans(letters); bad != nil {
+			damaged = append(damaged, l.id)
+			return nil
 		}
 		out = append(out, l)
 		return nil
 	}, `SELECT lease_id, owner, until_at, letters FROM leases ORDER BY lease_id`)
-	return out, err
+	return out, damaged, err
 }
 
 // ended tells whether a letter may be in a lease that has ended, whose owner

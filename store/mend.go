@@ -7,15 +7,17 @@ import (
 )
 
 // Kinds of faults in what only repeats what the cards say, so that it can be
-// made anew from them. Any other fault is one of what the cards say.
+// made anew from them, and in leases, which end sooner or later. Any other fault
+// is one of what the cards say.
 const (
 	faultCopies   = "copies"
 	faultOrphans  = "orphans"
 	faultCounters = "counters"
+	faultLeases   = "leases"
 )
 
 func mendable(what string) bool {
-	return what == faultCopies || what == faultOrphans || what == faultCounters
+	return what == faultCopies || what == faultOrphans || what == faultCounters || what == faultLeases
 }
 
 // wrongCopies tells memberships m whose pages would find a card c by something
@@ -34,6 +36,7 @@ var orphanKinds = []orphan{
 
 // MendDeeply is ExamineDeeply, and makes anew what only repeats what the cards
 // say: the copies of theirs that pages are read by, rows of nobody, counters.
+// Leases that can't be read it ends.
 // Others go on meanwhile. note is called within each transaction with the
 // words of what it mended.
 func (s *Store) MendDeeply(ctx context.Context, progress func(done, total int64), note func(tx *Tx, words string) error) ([]Finding, error) {
@@ -48,6 +51,9 @@ func (s *Store) MendDeeply(ctx context.Context, progress func(done, total int64)
 		if err == nil && len(d.faults[faultOrphans]) > 0 {
 			err = s.mendOrphans(ctx, o, note)
 		}
+	}
+	if err == nil && len(d.faults[faultLeases]) > 0 {
+		err = s.mendLeases(ctx, note)
 	}
 	if err == nil && len(d.drift) > 0 {
 		err = s.InTx(ctx, func(tx *Tx) error {
@@ -87,6 +93,23 @@ func (s *Store) mendOrphans(ctx context.Context, o orphan, note func(*Tx, string
 		`DELETE FROM `+o.table+` WHERE `+o.key+` IN (`, `) AND `+o.gone, func(tx *Tx, n int64) error {
 			return note(tx, fmt.Sprintf("removed %d %s", n, o.words))
 		})
+}
+
+// mendLeases ends leases that can't be read. Their letters wait for another
+// attempt, which may be their second one: nothing tells.
+func (s *Store) mendLeases(ctx context.Context, note func(*Tx, string) error) error {
+	return s.InTx(ctx, func(tx *Tx) error {
+		_, damaged, err := tx.readLeases(ctx)
+		for _, id := range damaged {
+			if err == nil { // the number stays taken
+				err = tx.one(ctx, `UPDATE leases SET owner = '', until_at = 0, letters = ? WHERE lease_id = ?`, []byte{}, id)
+			}
+		}
+		if err != nil || damaged == nil {
+			return err
+		}
+		return note(tx, fmt.Sprintf("ended %d leases that can't be read", len(damaged)))
+	})
 }
 
 // mendChunks changes the rows of the keys that are found after each other, a

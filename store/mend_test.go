@@ -2,11 +2,44 @@ package store
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 )
+
+// TestMendLeases damages a lease, which stops all sending, and has it ended.
+func TestMendLeases(t *testing.T) {
+	s := open(t, t.TempDir())
+	ctx := context.Background()
+	for _, owner := range []string{"a", "b"} {
+		l := Letter{Kind: "x", ToMasked: "x", State: LetterDue, DueAt: 1, CreatedAt: 1}
+		if err := s.InTx(ctx, func(tx *Tx) error { return tx.Enqueue(ctx, &l, Envelope{To: "a@example.com"}) }); err != nil {
+			t.Fatal(err)
+		}
+		claimOnly(t, s, owner, l.ID)
+	}
+	s.ddl(t, "UPDATE leases SET letters = 'x' WHERE lease_id = 1")
+	if _, err := s.AnyDue(ctx, 10); !errors.Is(err, ErrDamaged) {
+		t.Errorf("looking for letters: %v", err)
+	}
+	var notes []string
+	if _, err := s.MendDeeply(ctx, nil, func(tx *Tx, words string) error {
+		notes = append(notes, words)
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"ended 1 leases that can't be read", "2 counters"}, notes); diff != "" {
+		t.Errorf("mended (-want +got)\n%s", diff)
+	}
+	claimOnly(t, s, "c", 1)
+	found, err := s.ExamineDeeply(ctx, nil)
+	if err != nil || len(found) != 1 || found[0].Severity != Good {
+		t.Errorf("%+v, %v", found, err)
+	}
+}
 
 // TestMendDeeply breaks everything that only repeats what the cards say, behind
 // the store's back and on more cards than a transaction mends, and has it
