@@ -29,7 +29,7 @@ func (a *app) doctor() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "doctor",
 		Short: "Check the store and what it stands on, and say what to mend",
-		Long:  "Check the store and what it stands on, and say what to mend: database and settings, keys, journal, clock, disk, ports. With --deep everything in the store is read and checked as well; others can go on with their work. --mend then makes anew what only repeats what the cards say: counters, and what lists are sorted by. The exit code is 1 when something is bad.",
+		Long:  "Check the store and what it stands on, and say what to mend: database and settings, keys, journal, clock, disk, ports. With --deep everything in the store is read and checked as well; others can go on with their work. --mend then makes anew what only repeats what the cards say: counters, and what lists are sorted by; and lets go of letters where nothing tells who has them. The exit code is 1 when something is bad.",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if mend && !deeply {

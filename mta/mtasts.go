@@ -84,7 +84,7 @@ func (s *stsPolicies) enforced(ctx context.Context, domain string) *mtasts.Polic
 	if !ok || s.now().After(answer.until) {
 		ctx, cancel := context.WithTimeout(ctx, policyTime)
 		defer cancel()
-		cache := mtasts.Cache{Store: lasting{s.store, s.kept, ctx}, Resolver: absolute{s.resolver}}
+		cache := mtasts.Cache{Store: lasting{s.store, s.kept, ctx, s.now()}, Resolver: absolute{s.resolver}}
 		cache.DownloadPolicy = func(domain string) (*mtasts.Policy, error) { return fetchPolicy(ctx, s.client, domain) }
 		policy, err := cache.Get(ctx, domain)
 		if err != nil && !mtasts.IsNoPolicy(err) {

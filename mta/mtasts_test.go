@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -253,6 +254,35 @@ func TestPolicyOutlivesTheProcess(t *testing.T) {
 	last.texts["example.dk"] = []byte(`{"policy": null}`)
 	if restarted(false).enforced(t.Context(), "example.dk") != nil {
 		t.Error("a policy out of what is none")
+	}
+}
+
+// One process fetches a policy anew; another, whose own has ended, finds that one.
+func TestPolicyFetchedByAnother(t *testing.T) {
+	last := &lastingPolicies{texts: map[string][]byte{}}
+	now := time.Now()
+	policy := &mtasts.Policy{Mode: mtasts.ModeEnforce, MaxAge: 86400, MX: []string{"mx1.test"}}
+	one, two := lasting{newPolicyStore(), last, t.Context(), now}, lasting{newPolicyStore(), last, t.Context(), now}
+	for _, err := range []error{one.Store("example.dk", "1", now.Add(-25*time.Hour), policy), two.Store("example.dk", "2", now, policy)} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if id, fetched, _, err := one.Load("example.dk"); err != nil || id != "2" || !fetched.Equal(now) {
+		t.Errorf("policy %s of %v, %v", id, fetched, err)
+	}
+}
+
+// A policy that is too long to be kept doesn't leave an older one in its place.
+func TestLongPolicyEndsAnOlderOne(t *testing.T) {
+	last := &lastingPolicies{texts: map[string][]byte{"example.dk": []byte("old")}}
+	now := time.Now()
+	long := &mtasts.Policy{Mode: mtasts.ModeEnforce, MaxAge: 1000, MX: slices.Repeat([]string{"mx1.example.dk"}, 1000)}
+	if err := (lasting{newPolicyStore(), last, t.Context(), now}).Store("example.dk", "2", now, long); err != nil {
+		t.Fatal(err)
+	}
+	if last.until.After(now) || len(last.texts["example.dk"]) != 0 {
+		t.Errorf("kept until %v: %q", last.until, last.texts["example.dk"])
 	}
 }
 

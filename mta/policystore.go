@@ -65,23 +65,34 @@ type lasting struct {
 	*policyStore
 	behind Policies // nil for none
 	ctx    context.Context
+	now    time.Time
 }
 
 // maxLasting is the size in bytes of a policy that is kept for longer than a process lives: a stranger wrote it.
 const maxLasting = 8 << 10
 
-// Store keeps a policy in both. What can't be kept for long holds in memory.
+// until is when a policy ends (RFC 8461 section 3.2, max_age).
+func until(fetched time.Time, policy *mtasts.Policy) time.Time {
+	return fetched.Add(time.Duration(policy.MaxAge) * time.Second)
+}
+
+// Store keeps a policy in both. What can't be kept for long holds in memory, and ends what was kept before it.
 func (l lasting) Store(domain, id string, fetched time.Time, policy *mtasts.Policy) error {
-	if text, err := json.Marshal(keptPolicy{id, fetched, policy}); err == nil && l.behind != nil && len(text) <= maxLasting {
-		_ = l.behind.Keep(l.ctx, domain, fetched.Add(time.Duration(policy.MaxAge)*time.Second), text)
+	if l.behind != nil {
+		text, err := json.Marshal(keptPolicy{id, fetched, policy})
+		end := until(fetched, policy)
+		if err != nil || len(text) > maxLasting {
+			text, end = nil, fetched
+		}
+		_ = l.behind.Keep(l.ctx, domain, end, text)
 	}
 	return l.policyStore.Store(domain, id, fetched, policy)
 }
 
-// Load returns a policy that either keeps.
+// Load returns a policy that either keeps; where it has ended in memory, another process may have fetched it anew.
 func (l lasting) Load(domain string) (id string, fetched time.Time, policy *mtasts.Policy, err error) {
 	id, fetched, policy, err = l.policyStore.Load(domain)
-	if err == nil || l.behind == nil {
+	if l.behind == nil || err == nil && l.now.Before(until(fetched, policy)) {
 		return id, fetched, policy, err
 	}
 	text, failed := l.behind.Kept(l.ctx, domain)
