@@ -166,6 +166,9 @@ func (s *Store) adoptJournal(ctx context.Context, mac func([]byte) []byte) error
 		return err
 	}
 	if known && s.journal.file == nil {
+		if _, err := os.Stat(path); err == nil {
+			return s.openJournal(ctx) // another process has begun it since
+		}
 		return fmt.Errorf("%w %s is missing: without it a restored backup would bring erased people back. Nothing was shown or sent: put the newest copy of the journal back, or, when there is none, take the store as it is with kartotek journal new", ErrJournal, path)
 	}
 	var id journalID
