@@ -3,6 +3,7 @@ package mta
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"errors"
 	"io"
 	"net/textproto"
@@ -64,8 +65,11 @@ func ParseReport(r io.Reader, null bool) (Report, error) {
 	case e == nil:
 	case found.report.Kind != ReportNone:
 		return found.report, nil
-	case null && !found.automatic(e):
+	case null && !found.told:
 		subject, _ := e.Header.Text("Subject") // as it stands, if its charset is unknown
+		if automatic(e, subject) {
+			return Report{}, nil
+		}
 		return fromText(subject, found.text.String()), nil
 	}
 	return Report{}, nil
@@ -90,12 +94,14 @@ type reader struct {
 	report Report
 	text   strings.Builder
 	parts  int
+	told   bool // by a delivery status what became of the letter
 }
 
-// automatic tells an automatic answer of a person's mailbox (RFC 3834), which is no report.
-func (r *reader) automatic(e *gomessage.Entity) bool {
+// automatic tells an automatic answer of a person's mailbox (RFC 3834), which is no report. Some servers call their
+// reports that, too.
+func automatic(e *gomessage.Entity, subject string) bool {
 	word, _, _ := strings.Cut(e.Header.Get("Auto-Submitted"), ";")
-	return strings.EqualFold(strings.TrimSpace(word), "auto-replied") && !strings.Contains(strings.ToLower(e.Header.Get("Subject")), "undeliver")
+	return strings.EqualFold(strings.TrimSpace(word), "auto-replied") && !e.Header.Has("X-Failed-Recipients") && !failedSubject.MatchString(strings.TrimSpace(subject))
 }
 
 func (r *reader) walk(e *gomessage.Entity, depth int) {
@@ -136,10 +142,12 @@ func (r *reader) status(body io.Reader) {
 	in := textproto.NewReader(bufio.NewReader(body))
 	for range maxReportGroups {
 		fields, err := in.ReadMIMEHeader()
-		if action := firstWord(fields.Get("Action")); action != "" && r.report.Kind != ReportFailed {
+		action := firstWord(fields.Get("Action"))
+		r.told = r.told || action != ""
+		if action != "" && r.report.Kind != ReportFailed {
 			rep := Report{Status: statusCode(fields.Get("Status")), Words: cleanReply(diagnostic(fields.Get("Diagnostic-Code")), "")}
-			if rep.Status == "" {
-				rep.Status = fromText("", rep.Words).Status
+			if rep.Status == "" || strings.HasSuffix(rep.Status, ".0.0") { // some say that, whatever the server said
+				rep.Status = cmp.Or(statusLike(rep.Status, rep.Words), rep.Status)
 			}
 			switch action {
 			case "failed":
@@ -158,6 +166,15 @@ func (r *reader) status(body io.Reader) {
 			return
 		}
 	}
+}
+
+// statusLike is the status that a server's words tell, of the same class as one that tells no more than that.
+func statusLike(vague, words string) string {
+	status := cmp.Or(statusCode(words), fromText("", words).Status)
+	if status == "" || vague != "" && vague[0] != status[0] {
+		return ""
+	}
+	return status
 }
 
 // feedback reads a feedback report. One that says that a letter is wanted is none.
@@ -185,9 +202,9 @@ func diagnostic(s string) string {
 	return s
 }
 
-var anyStatus = regexp.MustCompile(`(?:^|[\s(\[#=:])([245])\.([0-9]{1,3})\.([0-9]{1,3})(?:$|[\s),.;:\]])`)
+var anyStatus = regexp.MustCompile(`(?:^|[\s(\[#=:-])([245])\.([0-7])\.([0-9]{1,3})(?:$|[\s),;:\]]|\.(?:\s|$))`)
 
-// statusCode is the code of RFC 3463 that begins a field, free of its comment.
+// statusCode is the first code of RFC 3463 in some words.
 func statusCode(s string) string {
 	m := anyStatus.FindStringSubmatch(s)
 	if m == nil {
@@ -201,21 +218,24 @@ var phrases = []struct {
 	pattern *regexp.Regexp
 	status  string
 }{
-	{regexp.MustCompile(`(?i)(user|recipient|mailbox|address|account)( name)?( is)? (unknown|not found|does not exist|doesn't exist|rejected)|(no such|unknown|invalid) (user|recipient|mailbox|address|account)|unbekannter empf|findes ikke|finns inte`), "5.1.1"},
+	{regexp.MustCompile(`(?i)sender (address )?(rejected|denied)|(access|relay(ing)?) denied`), "5.7.1"},
+	{regexp.MustCompile(`(?i)not listed in|(user|recipient|mailbox|address|account)( name)?( is)? (unknown|not found|does not exist|doesn't exist|rejected)|(no such|unknown|invalid) (user|recipient|mailbox|address|account)|unbekannter empf|findes ikke|finns inte`), "5.1.1"},
 	{regexp.MustCompile(`(?i)(domain|host)( name)? (not found|does not exist|unknown)|unrouteable`), "5.1.2"},
 	{regexp.MustCompile(`(?i)(mailbox|account|user)( is)? (disabled|inactive|suspended|closed)`), "5.2.1"},
 	{regexp.MustCompile(`(?i)quota|mailbox( is)? full|over ?quota|insufficient (disk )?(space|storage)`), "5.2.2"},
 	{regexp.MustCompile(`(?i)spam|blocked|black ?list|blocklist|policy|reputation|dmarc|\bspf\b|\bdkim\b|denied`), "5.7.1"},
 }
 
-// How a mail tells of a failure where it names no status. A subject does so by how it begins, as it may quote ours
-// behind that, and an answer's may quote anybody's; a text does by the code of a reply, too.
+// How a mail tells of a failure. A subject does so by how it begins, as it may quote ours behind that, and an answer's
+// may quote anybody's; a text does by the code of a reply, too.
 var (
-	failedSubject = regexp.MustCompile(`(?i)^(undeliver|non-?deliver|unzustellbar|kan ikke leveres|olevererbar|returned (mail|to sender)|failure notice|mail system error|delivery (status )?notification.{0,3}(failure|delivery has failed)|((mail|message|e-?mail) )?delivery (has )?(failed|failure)|((your|the) )?(mail|message|e-?mail) (could|can) ?not be delivered)`)
-	failedText    = regexp.MustCompile(`(?i)undeliver|not be delivered|delivery (has )?failed|failure notice|returned to sender|could not deliver|permanent (error|failure)`)
-	failedCode    = regexp.MustCompile(`(?im)(^|[:;(<]|said|error|code)\s*5(0[0-4]|2[1-3]|30|41|5[0-6]|7[0-9])[ -]`)
-	delayed       = regexp.MustCompile(`(?i)delayed|\(delay\)|warning message|not (yet been|been delivered yet)|(will|is) (still )?be(ing)? (re)?tried|(attempts|trying) will continue|(keep|continue) trying|will try again|try to deliver`)
-	answer        = regexp.MustCompile(`(?i)^(re|aw|sv|vs|fwd?|antw)( ?\[[0-9]+\])?:|^(automatic|auto)[- ]?(reply|response|svar)|^automatisch|^autosvar|^out of (the )?office`)
+	failedSubject = regexp.MustCompile(`(?i)^(((mail|message|e-?mail) )?undeliver|non-?deliver|unzustellbar|kan ikke leveres|olevererbar|returned (mail|to sender)|failure notice|mail system error|delivery (status )?notification.{0,3}(fail|delivery has failed)|((mail|message|e-?mail|permanent) )?delivery (has )?fail|((your|the) )?(mail|message|e-?mail) (could|can) ?not be delivered)`)
+	failedText    = regexp.MustCompile(`(?i)undeliver|not be delivered|((could|was|were)n['’]t|was not|were not) (be )?delivered|delivery (has )?failed|failure notice|returned to sender|could not deliver|permanent (fatal )?(delivery )?(error|failure)`)
+	failedCode    = regexp.MustCompile(`(?im)(^|said:?|smtp;|error:?|code:?|response:?|reply:?|server:?|host:?|<<<|<--|[(<'])\s*5(0[0-4]|2[1-3]|3[0458]|4[01]|5[0-6]|7[0-9])([ -]+([^0-9\s]|5\.)|: )`)
+	codeAndStatus = regexp.MustCompile(`(\b[245][0-9]{2}[ -]|#)[245]\.[0-7]\.[0-9]`)
+	delayed       = regexp.MustCompile(`(?i)delayed|\(delay\)|warning message|not (yet been|been delivered yet)|(will|is) (still )?be(ing)? (re)?tried|(attempts|trying) will continue|(keep|continue) trying|will try again`)
+	answer        = regexp.MustCompile(`(?i)^(re|aw|sv|vs|fwd?|antw)( ?\[[0-9]+\])?:|^auto(matic)?[- ]?(reply|response|svar)|^automatis[a-z]* (svar|antwort)|^réponse auto|^(abwesen|fravær|frånvaro|out of (the )?office|ooo\b)`)
+	quoted        = regexp.MustCompile(`(?i)below this line is a copy|this is a copy of (the|your) message`) // ours, in plain text
 )
 
 // fromText makes what can be made of a server's words. Only what says that it is about a failure counts.
@@ -224,11 +244,13 @@ func fromText(subject, text string) Report {
 	if answer.MatchString(subject) {
 		return Report{}
 	}
-	line, status := text, statusCode(text)
-	if m := anyStatus.FindStringIndex(text); m != nil {
-		line = lineAround(text, m[0])
+	if at := quoted.FindStringIndex(text); at != nil {
+		text = text[:at[0]]
 	}
-	if status == "" {
+	status, line := "", ""
+	if at := anyStatus.FindStringIndex(text); at != nil && tells(subject, text) {
+		status, line = statusCode(text), lineAround(text, at[0])
+	} else {
 		status, line = fromWords(subject, text)
 	}
 	r := Report{Kind: ReportFailed, Status: status, Words: cleanReply(line, "")}
@@ -241,7 +263,18 @@ func fromText(subject, text string) Report {
 	return r
 }
 
-// fromWords finds a status for a text without one, and the line that says it; none when it doesn't tell of a failure.
+// tells tells whether a mail is about a letter that didn't arrive: three numbers may be a date or an address, too.
+func tells(subject, text string) bool {
+	for _, p := range []*regexp.Regexp{failedText, failedCode, codeAndStatus, delayed} {
+		if p.MatchString(text) {
+			return true
+		}
+	}
+	return failedSubject.MatchString(subject) || delayed.MatchString(subject)
+}
+
+// fromWords finds a status for a text without one, and the line that says it; none when it tells of neither a failure
+// nor a delay.
 func fromWords(subject, text string) (status, line string) {
 	failed := failedSubject.MatchString(subject)
 	if at := delayed.FindStringIndex(text); !failed && at != nil {
