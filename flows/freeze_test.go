@@ -28,7 +28,7 @@ func TestFrozenCard(t *testing.T) {
 	if _, err := d.Correct(ctx, anna, id, "city", "Aarhus"); !errors.As(err, &refusal) {
 		t.Errorf("correcting: %v", err)
 	}
-	if due, err := d.store.AnyDue(ctx, store.At(d.time)); err != nil || due {
+	if due, err := d.store.AnyDue(ctx, store.At(d.time), 1, 0); err != nil || due {
 		t.Errorf("letters would go out: %v, %v", due, err)
 	}
 	before := d.countLetters()
@@ -42,7 +42,7 @@ func TestFrozenCard(t *testing.T) {
 	if card, err := d.Unfreeze(ctx, anna, id, "settled"); err != nil || card.Frozen {
 		t.Fatalf("unfreezing: %+v, %v", card, err)
 	}
-	if due, err := d.store.AnyDue(ctx, store.At(d.time)); err != nil || !due {
+	if due, err := d.store.AnyDue(ctx, store.At(d.time), 1, 0); err != nil || !due {
 		t.Errorf("letters go on: %v, %v", due, err)
 	}
 	if counts, err := d.Counts(ctx, anna); err != nil || counts.Due != 1 {

@@ -64,7 +64,9 @@ func TestLateToRenew(t *testing.T) {
 	d.pass(2 * time.Minute)
 	d.claim(sp, 0)
 	d.must(sp.Mark(t.Context(), got[0], mta.Verdict{State: mta.Delivered, At: d.time}))
-	d.claim(d.Spool(), 1)
+	if taken, err := d.Spool().Claim(t.Context(), "another", 10, 0, time.Minute); err != nil || len(taken) != 1 {
+		t.Fatalf("another claimed %d letters, %v", len(taken), err)
+	}
 	if err := sp.Mark(t.Context(), got[1], mta.Verdict{State: mta.Delivered, At: d.time}); !errors.Is(err, mta.ErrLost) {
 		t.Errorf("a verdict after another took the letter: %v", err)
 	}
@@ -103,9 +105,10 @@ func TestPuttingBackFails(t *testing.T) {
 	}
 	sp := d.Spool()
 	ctx, away := context.WithCancel(t.Context())
-	asked := 0
 	d.SetClock(func() time.Time {
-		if asked++; asked == 4 { // for how long it is to wait
+		sp.mu.Lock()
+		defer sp.mu.Unlock()
+		if len(sp.leases) > 0 { // the claim is kept
 			away()
 		}
 		return d.time

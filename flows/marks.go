@@ -152,6 +152,9 @@ func (sp *Spool) write(ctx context.Context) {
 		}
 	}
 	for _, m := range batch {
+		if errors.Is(m.err, errLost) {
+			sp.unhear(m.lease) // the next claim looks whether anything is left in it
+		}
 		if m.err == nil || errors.Is(m.err, errLost) {
 			sp.landed(m.id, m.lease)
 		}

@@ -3,6 +3,7 @@ package flows
 import (
 	"context"
 	"errors"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -24,7 +25,7 @@ type Spool struct {
 
 	mu      sync.Mutex
 	claimed map[int64]inHand
-	leases  map[int64]bool // of claims that were heard of, until they are over
+	leases  map[int64]string // of claims that were heard of, with their owners, until they are over
 	marks   marks
 }
 
@@ -37,7 +38,7 @@ type inHand struct {
 
 // Spool is the outbox as the mail sender sees it.
 func (s *Service) Spool() *Spool {
-	sp := &Spool{s: s, claimed: map[int64]inHand{}, leases: map[int64]bool{}}
+	sp := &Spool{s: s, claimed: map[int64]inHand{}, leases: map[int64]string{}}
 	atOnce := marksAtOnce
 	if s.store.OnServer() {
 		atOnce = marksAtOnceOnServer
@@ -63,17 +64,20 @@ var errLost = mta.ErrLost
 // can't be opened are the error; the others are returned nevertheless.
 func (sp *Spool) Claim(ctx context.Context, owner string, n, spare int, lease time.Duration) ([]mta.Letter, error) {
 	s := sp.s
-	now := store.At(s.now())
-	if !sp.more.Load() {
-		any, err := s.store.AnyDue(ctx, now)
+	if n+spare == 0 {
+		return nil, nil
+	}
+	if n == 0 || !sp.more.Load() {
+		any, err := s.store.AnyDue(ctx, store.At(s.now()), n, spare)
 		if err != nil || !any {
 			return nil, err // nothing to do takes no lock
 		}
 	}
 	var found []store.Claimed
-	c := store.Claim{Owner: owner, Now: now, Until: store.At(s.now().Add(lease)), N: n, Spare: spare}
+	c := store.Claim{Owner: owner, N: n, Spare: spare}
 	c.InHand, c.Over = sp.held(owner)
 	err := s.store.InTx(ctx, func(tx *store.Tx) (err error) {
+		c.Now, c.Until = store.At(s.now()), store.At(s.now().Add(lease)) // not when it began to wait
 		found, err = tx.ClaimLetters(ctx, c)
 		return err
 	})
@@ -114,21 +118,22 @@ func (sp *Spool) Claim(ctx context.Context, owner string, n, spare int, lease ti
 }
 
 // held are the leases of owner with letters that have no verdict yet, and those
-// without.
+// whose letters all have one.
 func (sp *Spool) held(owner string) (inHand, over []int64) {
 	sp.mu.Lock()
 	defer sp.mu.Unlock()
+	open := map[int64]bool{}
 	for _, l := range sp.claimed {
-		if l.Owner == owner && !slices.Contains(inHand, l.Lease()) {
-			inHand = append(inHand, l.Lease())
+		if l.Owner == owner {
+			open[l.Lease()] = true
 		}
 	}
-	for lease := range sp.leases {
-		if !slices.Contains(inHand, lease) {
+	for lease, of := range sp.leases {
+		if of == owner && !open[lease] {
 			over = append(over, lease)
 		}
 	}
-	return inHand, over
+	return slices.Collect(maps.Keys(open)), over
 }
 
 // hear notes the lease of letters that were found, for which those that were
@@ -142,7 +147,7 @@ func (sp *Spool) hear(found []store.Claimed, over []int64) {
 	for _, lease := range over {
 		delete(sp.leases, lease)
 	}
-	sp.leases[found[0].Lease()] = true
+	sp.leases[found[0].Lease()] = found[0].Owner
 }
 
 // putBack lets letters wait that can't be opened: the next look may go better,

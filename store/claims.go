@@ -137,13 +137,14 @@ func (q queries) due(ctx context.Context, f *finder, now Micros, n, spare int) (
 	return append(urgent, out[:min(room, len(out))]...), nil
 }
 
-// AnyDue tells whether a sender would find anything to claim; it takes no lock.
-func (q queries) AnyDue(ctx context.Context, now Micros) (bool, error) {
+// AnyDue tells whether a sender that asks for up to n letters, and up to spare
+// more that are urgent, would find anything to claim; it takes no lock.
+func (q queries) AnyDue(ctx context.Context, now Micros, n, spare int) (bool, error) {
 	all, err := q.leases(ctx)
 	if err != nil || all.ended(now) {
 		return err == nil, err
 	}
-	rows, err := q.due(ctx, all.finder(), now, 1, 0)
+	rows, err := q.due(ctx, all.finder(), now, min(n, 1), min(spare, 1))
 	return len(rows) > 0, err
 }
 

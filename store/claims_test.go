@@ -84,6 +84,47 @@ func TestTurnAfterOthers(t *testing.T) {
 	}
 }
 
+// TestLeasedOnceMore: a letter that came back while others of its lease are on
+// the wire is leased again, and still is one letter.
+func TestLeasedOnceMore(t *testing.T) {
+	s := open(t, t.TempDir())
+	ctx := t.Context()
+	const n = leasedAtOnce + 100
+	if err := s.InTx(ctx, func(tx *Tx) (err error) {
+		for range n {
+			l := Letter{Kind: "x", ToMasked: "x", State: LetterDue, DueAt: 1, CreatedAt: 1}
+			err = errors.Join(err, tx.Enqueue(ctx, &l, Envelope{To: "a@example.com"}))
+		}
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	claim := func(c Claim) (got []Claimed) {
+		t.Helper()
+		c.Owner, c.Now, c.Until, c.N = "a", 10, 90, n
+		if err := s.InTx(ctx, func(tx *Tx) (err error) {
+			got, err = tx.ClaimLetters(ctx, c)
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+		return got
+	}
+	first := claim(Claim{})
+	if err := s.InTx(ctx, func(tx *Tx) error { return tx.PostponeLetter(ctx, first[0].Letter, 10) }); err != nil {
+		t.Fatal(err)
+	}
+	if again := claim(Claim{InHand: []int64{first[0].Lease()}}); len(first) != n || len(again) != 1 || again[0].ID != first[0].ID {
+		t.Fatalf("claimed %d letters, and %d again", len(first), len(again))
+	}
+	if sending, err := s.LettersIn(ctx, []LetterState{LetterSending}, 0, 0, 2*n); err != nil || len(sending) != n {
+		t.Errorf("%d letters are being sent, %v", len(sending), err)
+	}
+	if found, err := s.ExamineDeeply(ctx, nil); err != nil || len(found) != 1 || found[0].Severity != Good {
+		t.Errorf("%+v, %v", found, err)
+	}
+}
+
 // TestRenewedBeforeItIsTaken: a lease that had ended when another looked is not
 // his once its owner has renewed it.
 func TestRenewedBeforeItIsTaken(t *testing.T) {

@@ -218,7 +218,7 @@ func (q *queue) check() {
 	if q.must(err); fmt.Sprint(c.Letters) != fmt.Sprint(counts) {
 		q.rt.Fatalf("%v are counted, not %v", c.Letters, counts)
 	}
-	if any, err := q.s.AnyDue(q.ctx, q.now); err != nil || due && !any {
+	if any, err := q.s.AnyDue(q.ctx, q.now, 1, 0); err != nil || due && !any {
 		q.rt.Fatalf("something is due: %v, %v", any, err)
 	}
 }

@@ -36,8 +36,8 @@ var orphanKinds = []orphan{
 
 // MendDeeply is ExamineDeeply, and makes anew what only repeats what the cards
 // say: the copies of theirs that pages are read by, rows of nobody, counters.
-// Leases that can't be read it ends.
-// Others go on meanwhile. note is called within each transaction with the
+// Others go on meanwhile. It ends leases that can't be read, too; where senders
+// are at work then, the counters may need another run. note is called within each transaction with the
 // words of what it mended.
 func (s *Store) MendDeeply(ctx context.Context, progress func(done, total int64), note func(tx *Tx, words string) error) ([]Finding, error) {
 	d, err := s.lookDeeply(ctx, progress)

@@ -21,7 +21,7 @@ func TestMendLeases(t *testing.T) {
 		claimOnly(t, s, owner, l.ID)
 	}
 	s.ddl(t, "UPDATE leases SET letters = 'x' WHERE lease_id = 1")
-	if _, err := s.AnyDue(ctx, 10); !errors.Is(err, ErrDamaged) {
+	if _, err := s.AnyDue(ctx, 10, 1, 0); !errors.Is(err, ErrDamaged) {
 		t.Errorf("looking for letters: %v", err)
 	}
 	var notes []string

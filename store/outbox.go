@@ -307,6 +307,8 @@ func (q queries) leasedLetters(ctx context.Context, all leases, f *finder, due M
 			ids = append(ids, l.letters.ids()...)
 		}
 	}
+	slices.SortFunc(ids, func(a, b any) int { return cmp.Compare(a.(int64), b.(int64)) })
+	ids = slices.Compact(ids) // a letter may have come back to be in a lease again
 	for some := range slices.Chunk(ids, leasedAtOnce) {
 		among, args := among(some)
 		rows, err := q.lettersBeside(ctx, f, ` WHERE o.letter_id`+among, args...)
