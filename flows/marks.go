@@ -6,7 +6,6 @@ import (
 	"errors"
 	"time"
 
-	"kartotek/mta"
 	"kartotek/store"
 )
 
@@ -46,7 +45,7 @@ type mark struct {
 	lead      chan struct{} // told to open the next transaction
 }
 
-func newMark(l mta.Letter, v verdict) *mark {
+func newMark(l tried, v verdict) *mark {
 	return &mark{id: l.ID, lease: l.Lease, v: v, done: make(chan struct{}), lead: make(chan struct{}, 1)}
 }
 
@@ -59,7 +58,7 @@ type readyMark struct {
 
 // Mark writes the verdict of a delivery, fenced by the lease that the letter came
 // with. A letter that was handed over becomes evidence on the card.
-func (sp *Spool) Mark(ctx context.Context, l mta.Letter, v verdict) error {
+func (sp *Spool) Mark(ctx context.Context, l tried, v verdict) error {
 	m := newMark(l, v)
 	if err := sp.prepare(m); err != nil {
 		return err

@@ -47,8 +47,11 @@ func (s *Service) Spool() *Spool {
 	return sp
 }
 
-// What a sender says of a letter, by names of this room: marks.go writes it.
-type verdict = mta.Verdict
+// What a sender says of which letter, by names of this room: marks.go writes it.
+type (
+	tried   = mta.Letter
+	verdict = mta.Verdict
+)
 
 const (
 	verdictDelivered = mta.Delivered
