@@ -77,6 +77,78 @@ func TestErasedBeforeTheFirstSight(t *testing.T) {
 	}
 }
 
+// TestCapturedWhileComingBack captures a mail to erased people at the very moment
+// of their click: whether it finds the tombstone or the new card, it is kept.
+func TestCapturedWhileComingBack(t *testing.T) {
+	d := newDesk(t)
+	ctx := t.Context()
+	d.Service.SetClock(time.Now)
+	const people = 120
+	for n := range people {
+		address := fmt.Sprintf("p%d@example.dk", n)
+		erased, err := d.Erase(ctx, anna, address, "asked for it")
+		d.must(err)
+		link := store.Token{SubscriberID: erased.SubscriberID, Data: store.TokenData{Address: address, Resubscribe: true}}
+		clicking := make(chan struct{})
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			said := sync.OnceFunc(func() { close(clicking) })
+			defer said()
+			if err := clickOn(ctx, d.Service, address, link, func(...any) { said() }); err != nil {
+				t.Errorf("the click: %v", err)
+			}
+		})
+		<-clicking
+		time.Sleep(rand.N(4 * time.Millisecond))
+		d.must(d.Capture(ctx, "", address, []byte("Subject: x\r\n\r\nx\r\n")))
+		wg.Wait()
+	}
+	if mails, err := d.Mailbox(ctx, anna, 2*people); err != nil || len(mails) != people {
+		t.Errorf("%d of %d mails were kept, %v", len(mails), people, err)
+	}
+}
+
+// TestForgottenWhileComingBack ends one link of erased people at the very moment
+// of their click on another: what belongs to their new card stays.
+func TestForgottenWhileComingBack(t *testing.T) {
+	d := newDesk(t)
+	ctx := t.Context()
+	d.Service.SetClock(time.Now)
+	for n := range 120 {
+		address := fmt.Sprintf("p%d@example.dk", n)
+		erased, err := d.Erase(ctx, anna, address, "asked for it")
+		d.must(err)
+		old, secret := store.NewToken(), store.NewToken()
+		link := store.Token{
+			Purpose: store.ForConfirm, SubscriberID: erased.SubscriberID, ListID: 1, CreatedAt: 1, ExpiresAt: 2,
+			Data: store.TokenData{Address: address, Resubscribe: true},
+		}
+		d.must(d.store.InTx(ctx, func(tx *store.Tx) error {
+			if err := tx.AddToken(ctx, old, link); err != nil {
+				return err
+			}
+			link.ExpiresAt = store.At(time.Now().Add(time.Hour))
+			return tx.AddToken(ctx, secret, link)
+		}))
+		expired, err := d.store.ExpiredTokens(ctx, store.At(time.Now()), 10)
+		d.must(err)
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			if page, err := d.Confirm(ctx, secret, click); err != nil || page.State != PageDone {
+				t.Errorf("the click: %q, %v", page.State, err)
+			}
+		})
+		time.Sleep(rand.N(4 * time.Millisecond))
+		for _, x := range expired {
+			d.must(d.store.InTx(ctx, func(tx *store.Tx) error { return d.forgetOne(ctx, tx, x) }))
+		}
+		wg.Wait()
+		if page, err := d.LookConfirm(ctx, secret); err != nil || page.State != PageUsed {
+			t.Fatalf("the link of somebody who came back is %q, %v", page.State, err)
+		}
+	}
+}
+
 // actsOn are all acts, each by its door.
 func (d *desk) actsOn(people string) map[string]func(address string) error {
 	ctx := d.t.Context()

@@ -114,13 +114,14 @@ func (s *Service) forget(ctx context.Context) (n int, err error) {
 // soon after it is unfrozen it is forgotten.
 const frozenPause = 24 * time.Hour
 
-// waiter is the card that waits for a token's click; nil when none does.
+// waiter is the card that waits for a token's click; nil when none does. Beside
+// a tombstone whose person came back since the token was read nothing waits.
 func waiter(ctx context.Context, tx *store.Tx, t store.Token) (*store.Contact, error) {
 	if t.Purpose != store.ForConfirm || t.UsedAt != 0 {
 		return nil, nil
 	}
 	c, err := tx.Contact(ctx, t.SubscriberID)
-	if errors.Is(err, ErrNotFound) {
+	if errors.Is(err, ErrNotFound) || err == nil && c.Successor != 0 {
 		return nil, nil
 	}
 	return c, err
@@ -135,6 +136,9 @@ func (s *Service) forgetOne(ctx context.Context, tx *store.Tx, t store.Token) er
 		return tx.PutOffToken(ctx, t, store.At(s.now().Add(frozenPause)))
 	}
 	if err := tx.DropToken(ctx, t); err != nil || c == nil {
+		return err
+	}
+	if err := tx.Touch(ctx, c); err != nil { // a click, or another mail, at this moment makes it start again
 		return err
 	}
 	at := store.At(s.now())

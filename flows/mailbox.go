@@ -25,8 +25,10 @@ func (s *Service) Capture(ctx context.Context, _, to string, data []byte) error 
 			return err
 		}
 		if c.Permission == Deleted {
-			if until, err := tx.WaitingUntil(ctx, c.SubscriberID, now); err != nil || until == 0 {
+			if until, err := tx.WaitingUntil(ctx, c.SubscriberID, now); err != nil {
 				return err
+			} else if until == 0 {
+				return tx.Touch(ctx, c) // nothing waits beside it either since the person came back this moment
 			}
 		}
 		_, err = tx.AddCaptured(ctx, c, address, now, data)

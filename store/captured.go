@@ -14,13 +14,12 @@ type Captured struct {
 }
 
 // AddCaptured keeps a mail to the address of a card, sealed, and returns its
-// number. The card's version guards it against an erasure at the same moment,
+// number. Touching the card guards it against an erasure at the same moment,
 // which would leave the mail behind.
 func (tx *Tx) AddCaptured(ctx context.Context, c *Contact, to Address, at Micros, data []byte) (int64, error) {
-	if err := tx.one(ctx, `UPDATE contacts SET version = version + 1 WHERE subscriber_id = ? AND version = ?`, c.SubscriberID, c.Version); err != nil {
+	if err := tx.Touch(ctx, c); err != nil {
 		return 0, err
 	}
-	c.Version++
 	number, err := tx.NextIDs(ctx, "mailbox", 1)
 	if err != nil {
 		return 0, err

@@ -112,6 +112,17 @@ func (tx *Tx) SaveContact(ctx context.Context, c *Contact) error {
 	return nil
 }
 
+// Touch makes the transaction start again when a contact was changed since it was
+// read, and others that read it before: of what was read beside it nothing is
+// older or newer than it.
+func (tx *Tx) Touch(ctx context.Context, c *Contact) error {
+	err := tx.one(ctx, `UPDATE contacts SET version = version + 1 WHERE subscriber_id = ? AND version = ?`, c.SubscriberID, c.Version)
+	if err == nil {
+		c.Version++
+	}
+	return err
+}
+
 // moveMemberships makes memberships carry what they are browsed by of their
 // contact. It writes what has changed alone: each column is in some indexes.
 func (tx *Tx) moveMemberships(ctx context.Context, c *Contact) error {
