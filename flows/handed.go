@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"maps"
+	"slices"
 
 	"kartotek/store"
 )
@@ -37,24 +39,22 @@ func (h *handing) ready(keys *store.Keys) error {
 
 // handedOver writes the evidence that confirmation mails left, and notes it
 // for the confirmations, whose evidence outlives the mails'. Beside a tombstone
-// the note is all: it keeps its three acts only.
+// the note is all: it keeps its three acts only. The letters have ended before:
+// none is given to another card meanwhile.
 func handedOver(ctx context.Context, tx *store.Tx, all []handing) error {
-	var ids []int64
-	var notes []store.HandedLetter
-	for _, h := range all {
-		if h.letter.SubscriberID != 0 {
-			ids = append(ids, h.letter.SubscriberID)
-			notes = append(notes, store.HandedLetter{SubscriberID: h.letter.SubscriberID, MessageID: h.envelope.MessageID, Handed: h.handed})
-		}
-	}
-	if len(ids) == 0 {
+	all = slices.DeleteFunc(all, func(h handing) bool { return h.letter.SubscriberID == 0 })
+	if len(all) == 0 {
 		return nil
 	}
-	if err := tx.NoteHanded(ctx, notes); err != nil {
+	contacts, err := takeActs(ctx, tx, all)
+	if err != nil {
 		return err
 	}
-	contacts, err := tx.TakeActs(ctx, ids)
-	if err != nil {
+	notes := make([]store.HandedLetter, len(all))
+	for i, h := range all {
+		notes[i] = store.HandedLetter{SubscriberID: h.letter.SubscriberID, MessageID: h.envelope.MessageID, Handed: h.handed}
+	}
+	if err := tx.NoteHanded(ctx, notes); err != nil {
 		return err
 	}
 	acts := make([]*store.Evidence, 0, len(all))
@@ -71,6 +71,40 @@ func handedOver(ctx context.Context, tx *store.Tx, all []handing) error {
 		acts = append(acts, e)
 	}
 	return tx.InsertEvidences(ctx, acts)
+}
+
+// takeActs makes room for an act on the card of each letter. Who came back from
+// a tombstone while the letter was handed over has it on the new card.
+func takeActs(ctx context.Context, tx *store.Tx, all []handing) (map[int64]*store.Contact, error) {
+	ids := make([]int64, len(all))
+	for i, h := range all {
+		ids[i] = h.letter.SubscriberID
+	}
+	contacts, err := tx.TakeActs(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	var beside []int64
+	for _, h := range all {
+		if contacts[h.letter.SubscriberID] == nil {
+			beside = append(beside, h.letter.ID)
+		}
+	}
+	now, err := tx.CardsOf(ctx, beside)
+	if err != nil {
+		return nil, err
+	}
+	var moved []int64
+	for i := range all {
+		l := &all[i].letter
+		if id, ok := now[l.ID]; ok && id != l.SubscriberID {
+			l.SubscriberID = id
+			moved = append(moved, id)
+		}
+	}
+	more, err := tx.TakeActs(ctx, moved)
+	maps.Copy(contacts, more)
+	return contacts, err
 }
 
 // sentEvidence is the act of one letter; lists remembers the names of those

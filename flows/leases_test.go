@@ -3,6 +3,8 @@ package flows
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -124,5 +126,34 @@ func TestPuttingBackFails(t *testing.T) {
 		}
 		d.checkOutbox()
 		d.pass(time.Minute)
+	}
+}
+
+// TestClickBeforeTheVerdict: somebody who comes back clicks before it is written
+// that the letter was handed over, and has that on the new card all the same.
+func TestClickBeforeTheVerdict(t *testing.T) {
+	for _, again := range []bool{false, true} { // by a process that has the letter in hand, and by one that looks
+		t.Run(fmt.Sprintf("looked up %t", again), func(t *testing.T) {
+			d := newDesk(t)
+			ctx := t.Context()
+			d.bring(marie, Deleted)
+			d.signUp(marie, "news")
+			link := d.link("confirm")
+			sp := d.Spool()
+			l := d.claim(sp, 1)[0]
+			if page, err := d.Confirm(ctx, link, click); err != nil || page.State != PageDone {
+				t.Fatalf("confirming: %s, %v", page.State, err)
+			}
+			if again {
+				clear(sp.claimed)
+			}
+			d.must(sp.Mark(ctx, l, mta.Verdict{State: mta.Delivered, At: d.time, Code: 250, Host: "mx.example.dk"}))
+			acts, err := d.store.EvidenceOf(ctx, d.newest(marie).SubscriberID)
+			d.must(err)
+			if !slices.ContainsFunc(acts, func(e *store.Evidence) bool { return e.Kind == store.LetterSent }) {
+				t.Errorf("%d acts on the new card, and none is the letter's", len(acts))
+			}
+			d.check()
+		})
 	}
 }

@@ -198,13 +198,13 @@ func (sp *Spool) writeAll(ctx context.Context, tx *store.Tx, batch []*mark, asRe
 			return err
 		}
 	}
-	if err := handedOver(ctx, tx, w.handed); err != nil {
-		return err
-	}
 	for end, letters := range w.ended {
 		if err := tx.EndLetters(ctx, letters, end.state, store.At(sp.s.now())); err != nil {
 			return err
 		}
+	}
+	if err := handedOver(ctx, tx, w.handed); err != nil {
+		return err
 	}
 	return tx.AddAttempts(ctx, w.attempts)
 }

@@ -147,6 +147,26 @@ func (q queries) Leased(ctx context.Context, ids []int64) (map[int64]Letter, err
 	return out, err
 }
 
+// CardsOf reads which cards some letters belong to now.
+func (q queries) CardsOf(ctx context.Context, letters []int64) (map[int64]int64, error) {
+	if len(letters) == 0 {
+		return nil, nil
+	}
+	list := make([]any, len(letters))
+	for i, id := range letters {
+		list[i] = id
+	}
+	in, args := inList(list)
+	out := make(map[int64]int64, len(letters))
+	err := q.each(ctx, func(rows *sql.Rows) error {
+		var letter, card int64
+		err := rows.Scan(&letter, &card)
+		out[letter] = card
+		return err
+	}, `SELECT letter_id, subscriber_id FROM outbox WHERE letter_id IN (`+in+`)`, args...)
+	return out, err
+}
+
 // PostponeLetter gives a leased letter back that nobody was asked to take, to
 // wait as it did before: the attempt doesn't count.
 func (tx *Tx) PostponeLetter(ctx context.Context, l Letter, due Micros) error {
