@@ -162,16 +162,13 @@ func (s *Service) TakeBounce(ctx context.Context, b Bounce) error {
 // complaint unsubscribes from the letter's list; on a sign-up that waits it
 // cancels that.
 func (s *Service) complaint(ctx context.Context, tx *store.Tx, l store.Letter) error {
-	c, err := tx.Contact(ctx, l.SubscriberID)
+	c, err := cardBehind(ctx, tx, l.SubscriberID)
 	if err != nil {
 		return err
 	}
 	by := Actor{Name: "complaint", Role: RolePerson, From: "bounce"}
 	if c.Permission == Deleted {
-		if err := cancelWaiting(ctx, tx, c.SubscriberID, l.ListID); err != nil {
-			return err
-		}
-		return audit(ctx, tx, by, store.At(s.now()), "resubscribe called off", c.SubscriberID, "")
+		return s.callOffBeside(ctx, tx, c, l.ListID, by)
 	}
 	return s.withdraw(ctx, tx, c, l.ListID, by, Client{})
 }
@@ -201,7 +198,7 @@ func (s *Service) comesBack(ctx context.Context, tx *store.Tx, l store.Letter, s
 			return err
 		}
 	}
-	c, err := tx.Contact(ctx, l.SubscriberID)
+	c, err := cardBehind(ctx, tx, l.SubscriberID)
 	if errors.Is(err, ErrNotFound) {
 		return nil
 	}
@@ -214,7 +211,7 @@ func (s *Service) comesBack(ctx context.Context, tx *store.Tx, l store.Letter, s
 		}
 	}
 	if !final || c.Permission == Deleted {
-		return nil
+		return tx.Touch(ctx, c) // starts again when the person was erased, or came back, this moment
 	}
 	_, key, err := openCard(tx, c)
 	if err != nil {

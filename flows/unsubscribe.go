@@ -91,7 +91,7 @@ func (s *Service) leave(ctx context.Context, tx *store.Tx, c *store.Contact, lis
 		did.called = called
 	}
 	if len(left) == 0 && (remain > 0 || out.Verdict == NoChange) {
-		return nil, nil
+		return nil, tx.Touch(ctx, c) // a confirmation at this moment comes before this, or not at all
 	}
 	_, key, err := openCard(tx, c)
 	if err != nil {
@@ -140,6 +140,28 @@ func (s *Service) cancelRest(ctx context.Context, tx *store.Tx, id int64) (bool,
 	return len(lists) > 0, err
 }
 
+// cardBehind reads the card that a link or a letter belongs to. Whoever came back
+// since that was read has it under the new card.
+func cardBehind(ctx context.Context, tx *store.Tx, id int64) (*store.Contact, error) {
+	c, err := tx.Contact(ctx, id)
+	if err == nil && c.Successor != 0 {
+		return tx.Contact(ctx, c.Successor)
+	}
+	return c, err
+}
+
+// callOffBeside calls off a resubscription that waits beside a tombstone, unless
+// its person came back by it this moment: then it starts again with the new card.
+func (s *Service) callOffBeside(ctx context.Context, tx *store.Tx, tomb *store.Contact, listID int64, by Actor) error {
+	if err := tx.Touch(ctx, tomb); err != nil {
+		return err
+	}
+	if err := cancelWaiting(ctx, tx, tomb.SubscriberID, listID); err != nil {
+		return err
+	}
+	return audit(ctx, tx, by, store.At(s.now()), "resubscribe called off", tomb.SubscriberID, "")
+}
+
 // LookUnsubscribe shows what an unsubscribe link is for. It changes nothing.
 func (s *Service) LookUnsubscribe(ctx context.Context, secret string) (TokenPage, error) {
 	t, err := s.store.Token(ctx, secret, store.ForUnsubscribe)
@@ -185,18 +207,15 @@ func (s *Service) UnsubscribeByToken(ctx context.Context, secret string, all boo
 		if t, err = tx.Token(ctx, secret, store.ForUnsubscribe); err != nil {
 			return err
 		}
-		c, err := tx.Contact(ctx, t.SubscriberID)
+		c, err := cardBehind(ctx, tx, t.SubscriberID)
 		if errors.Is(err, ErrNotFound) {
 			return nil
 		}
 		if err != nil {
 			return err
 		}
-		if c.Permission == Deleted { // a resubscription that waits is called off
-			if err := cancelWaiting(ctx, tx, c.SubscriberID, t.ListID); err != nil {
-				return err
-			}
-			return audit(ctx, tx, person(), store.At(s.now()), "resubscribe called off", c.SubscriberID, "")
+		if c.Permission == Deleted {
+			return s.callOffBeside(ctx, tx, c, t.ListID, person())
 		}
 		listID := t.ListID
 		if all {
