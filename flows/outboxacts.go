@@ -81,8 +81,13 @@ func (s *Service) moveLetter(ctx context.Context, a Actor, act string, id int64,
 		if err != nil {
 			return err
 		}
-		if state == store.LetterUrgent && c != nil && c.Frozen {
-			return refuse("the card is frozen: it gets no mail until it is unfrozen (GDPR art. 18)")
+		if state == store.LetterUrgent && c != nil {
+			if c.Frozen {
+				return refuse("the card is frozen: it gets no mail until it is unfrozen (GDPR art. 18)")
+			}
+			if err := tx.Touch(ctx, c); err != nil { // who freezes it at this moment holds the letter, or comes before
+				return err
+			}
 		}
 		at := store.At(s.now())
 		if err := tx.MoveLetter(ctx, &l, state, at); err != nil {

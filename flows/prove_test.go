@@ -427,6 +427,44 @@ func TestRetention(t *testing.T) {
 	d.whole()
 }
 
+// TestRetentionOfWhoCameBack: the evidence of a tombstone goes, and neither the
+// place of the card that its person came back under nor what is kept of that.
+func TestRetentionOfWhoCameBack(t *testing.T) {
+	d := newLogged(t)
+	ctx := t.Context()
+	d.bring(marie, Deleted)
+	d.signUp(marie, "news")
+	d.confirmHandedOver()
+	d.must(d.SetRetention(ctx, anna, Retention{EvidenceKept: "3w"}))
+	d.pass(30 * 24 * time.Hour)
+	d.must(d.Tick(ctx))
+	back := d.newest(marie)
+	if back.Permission != Confirmed || back.Predecessor == nil {
+		t.Fatalf("who came back: %+v", back)
+	}
+	acts, err := d.store.EvidenceOf(ctx, *back.Predecessor)
+	if d.must(err); len(acts) != 0 {
+		t.Errorf("%d acts of the tombstone are left", len(acts))
+	}
+	b, err := d.Prove(ctx, anna, marie, nil)
+	if d.must(err); len(b.Acts) == 0 || !b.Cards[len(b.Cards)-1].EvidenceRemoved && !b.Cards[0].EvidenceRemoved {
+		t.Errorf("the proof has %d acts, of cards %+v", len(b.Acts), b.Cards)
+	}
+	_, err = d.Erase(ctx, anna, marie, "asked for it again")
+	d.must(err)
+	d.pass(30 * 24 * time.Hour)
+	d.must(d.Tick(ctx))
+	if n := d.number("SELECT COUNT(*) FROM evidence e JOIN contacts c ON c.subscriber_id = e.subscriber_id WHERE c.permission = 4"); n != 0 {
+		t.Errorf("%d acts of the erased are left", n)
+	}
+	if res := d.importOne(marie); res.Refused != 1 {
+		t.Errorf("importing a suppressed address: %+v", res)
+	}
+	d.sealed()
+	d.check()
+	d.whole()
+}
+
 // TestPublish: a new checkpoint is handed on, and a failure stops nothing.
 func TestPublish(t *testing.T) {
 	d := newDesk(t)

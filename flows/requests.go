@@ -153,6 +153,9 @@ func (s *Service) AddRequest(ctx context.Context, a Actor, n NewRequest) (_ Requ
 			Kind: n.Kind, State: store.RequestOpen, SubscriberID: n.SubscriberID, ReceivedAt: store.At(n.Received), DueAt: store.At(aMonthAfter(n.Received)),
 			MadeBy: a.Name, Note: note,
 		}
+		if err := tx.Touch(ctx, c); err != nil { // an erasure at this moment takes the note away
+			return err
+		}
 		if err := tx.AddRequest(ctx, &r); err != nil {
 			return err
 		}
@@ -258,6 +261,11 @@ func (s *Service) endRequest(ctx context.Context, a Actor, id int64, end func(*s
 		if strings.TrimSpace(answer) != "" {
 			if r.Answer, err = s.harmless(tx, c, "the reason", answer); err != nil {
 				return err
+			}
+			if c != nil {
+				if err := tx.Touch(ctx, c); err != nil { // as with the note
+					return err
+				}
 			}
 		}
 		r.ClosedAt, r.ClosedBy = store.At(s.now()), a.Name

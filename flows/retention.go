@@ -95,7 +95,7 @@ func (s *Service) RunRetention(ctx context.Context, a Actor, progress func(done 
 
 // expire removes the evidence of tombstones past its time, a chunk at a time.
 // What is left of each is the suppression: the address key, that it is
-// deleted, and since when.
+// deleted, and since when; and who came back, for the address is that card's.
 func (s *Service) expire(ctx context.Context, a Actor, progress func(done int)) (n int, err error) {
 	r, err := s.retention(ctx)
 	if err != nil {
@@ -148,7 +148,7 @@ func (s *Service) removeEvidence(ctx context.Context, tx *store.Tx, a Actor, id 
 	if err != nil {
 		return false, err
 	}
-	c.SignedUpAt, c.ConfirmedAt, c.LastSeenAt, c.Predecessor, c.Successor = 0, 0, 0, 0, 0
+	c.SignedUpAt, c.ConfirmedAt, c.LastSeenAt, c.Predecessor = 0, 0, 0, 0
 	if err := tx.SaveContact(ctx, c); err != nil {
 		return false, err
 	}
