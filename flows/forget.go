@@ -37,7 +37,9 @@ func (s *Service) Clock(ctx context.Context) error {
 	}
 }
 
-// Tick does the clock's work once.
+// Tick does the clock's work once: what a restored backup or a broken import
+// left first. What fails for a part of the rest is told at the end, and keeps
+// nothing else from being forgotten, unless the store itself is away.
 func (s *Service) Tick(ctx context.Context) error {
 	if err := s.store.SyncJournal(ctx); err != nil {
 		return err
@@ -45,14 +47,30 @@ func (s *Service) Tick(ctx context.Context) error {
 	if err := s.store.FinishLoad(ctx); err != nil {
 		return err
 	}
-	if err := s.tellRefusals(ctx); err != nil {
-		return err
+	var failed error
+	for _, work := range []func(context.Context) error{
+		s.tellRefusals, s.forgetUnconfirmed, s.dropOld, s.expireOld, s.rerate, s.sweepExports, s.sweepBulk, s.store.Sweep, s.wipe,
+	} {
+		err := work(ctx)
+		failed = errors.Join(failed, err)
+		if ctx.Err() != nil || errors.Is(err, store.ErrAway) || errors.Is(err, store.ErrNewer) {
+			break
+		}
 	}
-	forgotten, err := s.forget(ctx)
-	if err != nil {
-		return err
+	return failed
+}
+
+func (s *Service) forgetUnconfirmed(ctx context.Context) error {
+	n, err := s.forget(ctx)
+	if n > 0 {
+		s.log.Info("forgot what nobody confirmed", "count", n)
 	}
-	err = s.store.InTx(ctx, func(tx *store.Tx) error {
+	return err
+}
+
+// dropOld removes what is kept for a time only, some of it each time.
+func (s *Service) dropOld(ctx context.Context) error {
+	return s.store.InTx(ctx, func(tx *store.Tx) error {
 		if err := tx.DropOldReturned(ctx, store.At(s.now().Add(-returnedKept)), 500); err != nil {
 			return err
 		}
@@ -62,32 +80,18 @@ func (s *Service) Tick(ctx context.Context) error {
 		_, err := tx.DropOldLimits(ctx, s.now(), 1000)
 		return err
 	})
-	if err != nil {
-		return err
+}
+
+func (s *Service) expireOld(ctx context.Context) error {
+	n, err := s.expire(ctx, clock(), nil)
+	if n > 0 {
+		s.log.Info("removed evidence that was kept long enough", "count", n)
 	}
-	if forgotten > 0 {
-		s.log.Info("forgot what nobody confirmed", "count", forgotten)
-	}
-	expired, err := s.expire(ctx, clock(), nil)
-	if err != nil {
-		return err
-	}
-	if expired > 0 {
-		s.log.Info("removed evidence that was kept long enough", "count", expired)
-	}
-	if err := s.rerate(ctx); err != nil {
-		return err
-	}
-	if err := s.sweepExports(ctx); err != nil {
-		return err
-	}
-	if err := s.sweepBulk(ctx); err != nil {
-		return err
-	}
-	if err := s.store.Sweep(ctx); err != nil {
-		return err
-	}
-	_, err = s.store.Wipe(ctx, time.Second)
+	return err
+}
+
+func (s *Service) wipe(ctx context.Context) error {
+	_, err := s.store.Wipe(ctx, time.Second)
 	return err
 }
 

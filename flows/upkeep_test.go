@@ -1,6 +1,10 @@
 package flows
 
 import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -28,5 +32,22 @@ func TestSettingsThatChange(t *testing.T) {
 	}
 	if route, err := d.store.Setting(t.Context(), store.SettingRoute); err != nil || route != "direct" {
 		t.Errorf("%q, %v", route, err)
+	}
+}
+
+// TestTickGoesOn: what fails for one part of the clock's work keeps the others
+// from nothing.
+func TestTickGoesOn(t *testing.T) {
+	d := newDesk(t)
+	ctx := t.Context()
+	d.must(d.store.InTx(ctx, func(tx *store.Tx) error { return tx.SetSetting(ctx, store.SettingEvidenceKept, "for long") }))
+	left := filepath.Join(d.cfg.Exports, exportPrefix+"77-left.json")
+	d.must(os.MkdirAll(d.cfg.Exports, 0o700))
+	d.must(os.WriteFile(left, []byte("{}"), 0o600))
+	if err := d.Tick(ctx); err == nil || !strings.Contains(err.Error(), "2y or 18m") {
+		t.Errorf("the failure: %v", err)
+	}
+	if _, err := os.Stat(left); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the export of nobody: %v", err)
 	}
 }
