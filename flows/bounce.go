@@ -205,13 +205,21 @@ func (s *Service) comesBack(ctx context.Context, tx *store.Tx, l store.Letter, s
 	if err != nil {
 		return err
 	}
+	if !final || c.Permission == Deleted { // else it is saved
+		if err := tx.Touch(ctx, c); err != nil {
+			return err
+		}
+		if there, err := tx.CardsOf(ctx, []int64{l.ID}); err != nil || len(there) == 0 {
+			return err // erased since the letter was read
+		}
+	}
 	if !aboutUs(status) {
 		if err := tx.NoteReturned(ctx, c.AddressKey, final && hard(status), at, status); err != nil {
 			return err
 		}
 	}
 	if !final || c.Permission == Deleted {
-		return tx.Touch(ctx, c) // starts again when the person was erased, or came back, this moment
+		return nil
 	}
 	_, key, err := openCard(tx, c)
 	if err != nil {

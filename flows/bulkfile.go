@@ -158,9 +158,6 @@ func (s *Service) claim(ctx context.Context, e store.BulkExport, ids []int64) ([
 			}
 			return err
 		}
-		if e.ListID == store.ExportMarked {
-			return nil // noted when it was asked for
-		}
 		if err := tx.ForgetExportMembers(ctx, e.RequestID, live); err != nil { // of a run that was broken off
 			return err
 		}

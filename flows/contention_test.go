@@ -149,45 +149,6 @@ func TestForgottenWhileComingBack(t *testing.T) {
 	}
 }
 
-// TestWithdrawnWhileComingBack: people click both links of the letter that asks
-// them back at once. Whichever comes first, they are on no list after it.
-func TestWithdrawnWhileComingBack(t *testing.T) {
-	d := newDesk(t)
-	ctx := t.Context()
-	d.Service.SetClock(time.Now)
-	for n := range 120 {
-		address := fmt.Sprintf("p%d@example.dk", n)
-		erased, err := d.Erase(ctx, anna, address, "asked for it")
-		d.must(err)
-		back, out := store.NewToken(), store.NewToken()
-		link := store.Token{
-			Purpose: store.ForConfirm, SubscriberID: erased.SubscriberID, ListID: 1, CreatedAt: 1, ExpiresAt: store.At(time.Now().Add(time.Hour)),
-			Data: store.TokenData{Address: address, Resubscribe: true},
-		}
-		d.must(d.store.InTx(ctx, func(tx *store.Tx) error {
-			if err := tx.AddToken(ctx, back, link); err != nil {
-				return err
-			}
-			link.Purpose, link.Data = store.ForUnsubscribe, store.TokenData{}
-			return tx.AddToken(ctx, out, link)
-		}))
-		var wg sync.WaitGroup
-		wg.Go(func() {
-			if _, err := d.Confirm(ctx, back, click); err != nil {
-				t.Errorf("coming back: %v", err)
-			}
-		})
-		time.Sleep(rand.N(4 * time.Millisecond))
-		page, err := d.UnsubscribeByToken(ctx, out, false, click)
-		if wg.Wait(); err != nil || page.State != PageDone {
-			t.Fatalf("the withdrawal: %q, %v", page.State, err)
-		}
-		if got := d.newest(address).Permission; got == Confirmed {
-			t.Fatalf("%s withdrew, and is %s", address, got)
-		}
-	}
-}
-
 // actsOn are all acts, each by its door.
 func (d *desk) actsOn(people string) map[string]func(address string) error {
 	ctx := d.t.Context()

@@ -152,11 +152,16 @@ func (s *Service) eraseAgain(ctx context.Context, tx *store.Tx, a Actor, c *stor
 	if err := personal("the reason", reason, store.Person{Email: address.Canonical()}); err != nil {
 		return done, err
 	}
-	_, err := tx.Live(ctx, c.AddressKey)
+	newest, err := tx.Newest(ctx, c.AddressKey)
 	switch {
-	case errors.Is(err, ErrNotFound):
+	case errors.Is(err, ErrNotFound) || err == nil && newest.SubscriberID == c.SubscriberID:
 		err = s.purge(ctx, tx, c.AddressKey)
-	case err == nil:
+	case err != nil:
+	case newest.Permission == Deleted: // from which the person may come back at this moment
+		if err = tx.Touch(ctx, newest); err == nil {
+			err = s.purge(ctx, tx, c.AddressKey)
+		}
+	default:
 		err = errors.Join(tx.DropTokens(ctx, c.SubscriberID, 0), tx.DropLetters(ctx, c.SubscriberID, 0))
 	}
 	if err != nil {

@@ -58,6 +58,9 @@ func (s *Service) AddOwnKind(ctx context.Context, a Actor, k OwnKind) (_ OwnKind
 		case !errors.Is(err, ErrNotFound):
 			return err
 		}
+		if err := tx.AddOwnKind(ctx, store.OwnKind(k)); err != nil {
+			return err
+		}
 		return s.keepOwnKind(ctx, tx, a, "add field", k)
 	})
 	return k, err

@@ -3,6 +3,7 @@ package flows
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"kartotek/store"
@@ -108,10 +109,35 @@ func (s *Service) forget(ctx context.Context) (n int, err error) {
 			}
 			n++
 		}
+		if err := s.dropForgotten(ctx, old); err != nil {
+			return n, err
+		}
 		if len(old) < chunk {
 			return n, nil
 		}
 	}
+}
+
+// dropForgotten drops the bulk exports that somebody came into while they were
+// forgotten.
+func (s *Service) dropForgotten(ctx context.Context, old []store.Token) error {
+	var gone []int64
+	for _, t := range old {
+		if t.Purpose != store.ForConfirm || t.UsedAt != 0 {
+			continue
+		}
+		there, err := s.store.Exists(ctx, t.SubscriberID)
+		if err != nil {
+			return err
+		}
+		if !there {
+			gone = append(gone, t.SubscriberID)
+		}
+	}
+	if len(gone) == 0 {
+		return nil
+	}
+	return s.dropBulk(ctx, gone)
 }
 
 // frozenPause is how long what a frozen card waited for is put off each time:
@@ -147,8 +173,11 @@ func (s *Service) forgetOne(ctx context.Context, tx *store.Tx, t store.Token) er
 	}
 	at := store.At(s.now())
 	waits, err := tx.WaitingUntil(ctx, c.SubscriberID, at)
-	if err != nil || waits != 0 {
-		return err // a later mail is still out
+	if err != nil {
+		return err
+	}
+	if waits != 0 { // a later mail is still out
+		return endWaiting(ctx, tx, c, t.ListID, at)
 	}
 	switch {
 	case c.Permission == Deleted:
@@ -189,7 +218,54 @@ func (s *Service) forgetContact(ctx context.Context, tx *store.Tx, c *store.Cont
 	if err := tx.RemoveContact(ctx, c); err != nil {
 		return err
 	}
+	if err := blockAgain(ctx, tx, c); err != nil {
+		return err
+	}
 	return auditDrop(ctx, tx, clock(), at, "forget unconfirmed", c.SubscriberID, "", dropped)
+}
+
+// blockAgain lets the newest of the tombstones that a restore put behind a card
+// block the address, now that the card is gone.
+func blockAgain(ctx context.Context, tx *store.Tx, c *store.Contact) error {
+	ids, err := tx.IDsOf(ctx, c.AddressKey)
+	if err != nil {
+		return err
+	}
+	slices.Sort(ids)
+	var next int64
+	for _, id := range slices.Backward(ids) {
+		tomb, err := tx.Contact(ctx, id)
+		if err != nil {
+			return err
+		}
+		if tomb.Successor != c.SubscriberID {
+			continue
+		}
+		tomb.Successor = next
+		if err := tx.SaveContact(ctx, tomb); err != nil {
+			return err
+		}
+		next = tomb.SubscriberID
+	}
+	return nil
+}
+
+// endWaiting takes a card that waits for another list off the one that nothing
+// asks for any more.
+func endWaiting(ctx context.Context, tx *store.Tx, c *store.Contact, listID int64, at store.Micros) error {
+	lists, err := tx.WaitingLists(ctx, c.SubscriberID)
+	if err != nil || slices.Contains(lists, listID) {
+		return err
+	}
+	m, err := membership(ctx, tx, c.SubscriberID, listID)
+	if err != nil || m == nil || m.Status != store.OnHold {
+		return err
+	}
+	if m.LeftAt == 0 {
+		return tx.RemoveMembership(ctx, m)
+	}
+	m.Leave(at)
+	return tx.SaveMembership(ctx, m)
 }
 
 // backToBefore takes a known contact off the lists that it never confirmed:

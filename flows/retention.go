@@ -1,6 +1,7 @@
 package flows
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"strconv"
@@ -29,11 +30,18 @@ func (s *Service) Retention(ctx context.Context, a Actor) (Retention, error) {
 }
 
 func (s *Service) retention(ctx context.Context) (Retention, error) {
-	kept, err := s.store.Setting(ctx, store.SettingEvidenceKept)
-	if err == nil && kept == "" {
-		kept = defaultKept
-	}
+	kept, err := evidenceKept(ctx, s.store)
 	return Retention{EvidenceKept: kept}, err
+}
+
+// settings are read of the store, or of a transaction.
+type settings interface {
+	Setting(ctx context.Context, name string) (string, error)
+}
+
+func evidenceKept(ctx context.Context, from settings) (string, error) {
+	kept, err := from.Setting(ctx, store.SettingEvidenceKept)
+	return cmp.Or(kept, defaultKept), err
 }
 
 // SetRetention changes it. What is over its time then goes with the next run.
@@ -97,15 +105,11 @@ func (s *Service) RunRetention(ctx context.Context, a Actor, progress func(done 
 // What is left of each is the suppression: the address key, that it is
 // deleted, and since when; and who came back, for the address is that card's.
 func (s *Service) expire(ctx context.Context, a Actor, progress func(done int)) (n int, err error) {
-	r, err := s.retention(ctx)
-	if err != nil {
-		return 0, err
-	}
-	before, err := spanBefore(s.now(), r.EvidenceKept)
-	if err != nil {
-		return 0, err
-	}
 	for {
+		before, err := s.keptSince(ctx, s.store)
+		if err != nil {
+			return n, err
+		}
 		ids, err := s.store.TombstonesBefore(ctx, store.At(before), chunk)
 		if err != nil || len(ids) == 0 {
 			return n, err
@@ -113,6 +117,10 @@ func (s *Service) expire(ctx context.Context, a Actor, progress func(done int)) 
 		done := 0
 		if err := s.store.InTx(ctx, func(tx *store.Tx) error {
 			done = 0
+			before, err := s.keptSince(ctx, tx) // it may be kept longer since
+			if err != nil {
+				return err
+			}
 			for _, id := range ids {
 				removed, err := s.removeEvidence(ctx, tx, a, id, store.At(before))
 				if err != nil {
@@ -134,6 +142,15 @@ func (s *Service) expire(ctx context.Context, a Actor, progress func(done int)) 
 			return n, err
 		}
 	}
+}
+
+// keptSince is when evidence began that is kept still; what is older goes.
+func (s *Service) keptSince(ctx context.Context, from settings) (time.Time, error) {
+	kept, err := evidenceKept(ctx, from)
+	if err != nil {
+		return time.Time{}, err
+	}
+	return spanBefore(s.now(), kept)
 }
 
 func (s *Service) removeEvidence(ctx context.Context, tx *store.Tx, a Actor, id int64, before store.Micros) (bool, error) {

@@ -83,6 +83,11 @@ func (s *Service) leave(ctx context.Context, tx *store.Tx, c *store.Contact, lis
 			left = append(left, m.List)
 		}
 	}
+	if listID != 0 && len(left) == 0 { // what waits for a list that the card has no place on
+		if err := cancelWaiting(ctx, tx, c.SubscriberID, listID); err != nil {
+			return nil, err
+		}
+	}
 	if listID == 0 {
 		called, err := s.cancelRest(ctx, tx, c.SubscriberID)
 		if err != nil {

@@ -26,6 +26,11 @@ func (q queries) OwnKind(ctx context.Context, name string) (OwnKind, error) {
 	return k, err
 }
 
+// AddOwnKind keeps what is known of a field that nobody has named.
+func (tx *Tx) AddOwnKind(ctx context.Context, k OwnKind) error {
+	return tx.fresh(ctx, `INSERT INTO own_fields (name, kind, hidden) VALUES (?, ?, ?)`, k.Name, k.Kind, k.Sensitive)
+}
+
 // SetOwnKind keeps what is known of a field.
 func (tx *Tx) SetOwnKind(ctx context.Context, k OwnKind) error {
 	_, err := tx.OwnKind(ctx, k.Name)

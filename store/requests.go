@@ -220,12 +220,14 @@ func (tx *Tx) DropExportsWith(ctx context.Context, subscriberID int64, at Micros
 		return err
 	}
 	for _, id := range in {
+		if err := tx.ForgetExportMembers(ctx, id, []int64{subscriberID}); err != nil { // whoever writes the person waits from here on
+			return err
+		}
 		if _, err := tx.exec(ctx, `UPDATE exports SET gone_at = ? WHERE request_id = ? AND gone_at = 0 AND run > 0`, at, id); err != nil {
 			return err
 		}
 	}
-	_, err = tx.exec(ctx, `DELETE FROM export_members WHERE subscriber_id = ?`, subscriberID)
-	return err
+	return nil
 }
 
 // ExportsWith tells whether one of some contacts is in an export.

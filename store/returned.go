@@ -54,7 +54,7 @@ func (tx *Tx) DropOldReturned(ctx context.Context, before Micros, n int) error {
 		return err
 	}
 	in, args := inList(keys)
-	_, err := tx.exec(ctx, `DELETE FROM returned WHERE address_key IN (`+in+`)`, args...)
+	_, err := tx.exec(ctx, `DELETE FROM returned WHERE last_at < ? AND address_key IN (`+in+`)`, append([]any{before}, args...)...)
 	return err
 }
 

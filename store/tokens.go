@@ -43,6 +43,8 @@ type Token struct {
 	ExpiresAt    Micros
 	UsedAt       Micros
 	Data         TokenData
+
+	sealed []byte // as it was read
 }
 
 // NewToken makes the secret of a link: 32 random bytes in URL-safe base64.
@@ -84,6 +86,7 @@ func (q queries) Token(ctx context.Context, secret string, purpose Purpose) (*To
 	if err != nil {
 		return nil, err
 	}
+	t.sealed = sealed
 	return t, q.keys.open(sealToken, sealPlace(t.Hash), sealed, &t.Data)
 }
 
@@ -99,7 +102,7 @@ func (tx *Tx) UseToken(ctx context.Context, t *Token, at Micros) error {
 	if t.Purpose == ForConfirm {
 		tx.add(CountGiven, 1)
 	}
-	return tx.one(ctx, `UPDATE tokens SET used_at = ?, sealed = ? WHERE token_hash = ? AND used_at = 0`, at, sealed, t.Hash)
+	return tx.one(ctx, `UPDATE tokens SET used_at = ?, sealed = ? WHERE token_hash = ? AND used_at = 0 AND sealed = ?`, at, sealed, t.Hash, t.sealed)
 }
 
 // HandedLetter is a letter that was handed over, for the confirmation that it
