@@ -61,7 +61,7 @@ func (s *Service) AddOwnKind(ctx context.Context, a Actor, k OwnKind) (_ OwnKind
 		if err := tx.AddOwnKind(ctx, store.OwnKind(k)); err != nil {
 			return err
 		}
-		return s.keepOwnKind(ctx, tx, a, "add field", k)
+		return s.auditField(ctx, tx, a, "add field", k)
 	})
 	return k, err
 }
@@ -85,15 +85,15 @@ func (s *Service) MarkOwnKind(ctx context.Context, a Actor, name string, sensiti
 			return refuse("a field's name has 1 to 100 characters that can be printed")
 		}
 		k.Sensitive = sensitive
-		return s.keepOwnKind(ctx, tx, a, "mark field", k)
+		if err := tx.SetOwnKind(ctx, store.OwnKind(k)); err != nil {
+			return err
+		}
+		return s.auditField(ctx, tx, a, "mark field", k)
 	})
 	return k, err
 }
 
-func (s *Service) keepOwnKind(ctx context.Context, tx *store.Tx, a Actor, act string, k OwnKind) error {
-	if err := tx.SetOwnKind(ctx, store.OwnKind(k)); err != nil {
-		return err
-	}
+func (s *Service) auditField(ctx context.Context, tx *store.Tx, a Actor, act string, k OwnKind) error {
 	word := "plain"
 	if k.Sensitive {
 		word = "sensitive"

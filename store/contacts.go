@@ -121,11 +121,7 @@ func (q queries) Contact(ctx context.Context, id int64) (*Contact, error) {
 
 // Contacts reads some cards; those that are gone are not among them.
 func (q queries) Contacts(ctx context.Context, ids []int64) (map[int64]*Contact, error) {
-	list := make([]any, len(ids))
-	for i, id := range ids {
-		list[i] = id
-	}
-	in, args := inList(list)
+	in, args := inList(anys(ids))
 	out := make(map[int64]*Contact, len(ids))
 	err := q.each(ctx, func(rows *sql.Rows) error {
 		c := &Contact{}
@@ -284,6 +280,15 @@ func (q queries) Known(ctx context.Context, keys [][]byte) (map[string]KnownStat
 		}
 	}
 	return out, nil
+}
+
+// anys are numbers as arguments of a query.
+func anys(ids []int64) []any {
+	out := make([]any, len(ids))
+	for i, id := range ids {
+		out[i] = id
+	}
+	return out
 }
 
 // inList makes the place holders of an IN list. Lists are filled up to a few

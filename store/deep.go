@@ -231,11 +231,7 @@ func (d *deep) evidence(c *Contact, p Person, opens bool, acts []*Evidence) {
 
 func (q queries) evidenceOf(ctx context.Context, ids []int64) (map[int64][]*Evidence, error) {
 	out := make(map[int64][]*Evidence, len(ids))
-	args := make([]any, len(ids))
-	for i, id := range ids {
-		args[i] = id
-	}
-	marks, args := inList(args)
+	marks, args := inList(anys(ids))
 	err := q.each(ctx, func(rows *sql.Rows) error {
 		e := &Evidence{}
 		err := rows.Scan(&e.SubscriberID, &e.N, &e.Kind, &e.At, &e.Sealed)

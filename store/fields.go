@@ -26,7 +26,8 @@ func (q queries) OwnKind(ctx context.Context, name string) (OwnKind, error) {
 	return k, err
 }
 
-// AddOwnKind keeps what is known of a field that nobody has named.
+// AddOwnKind keeps what is known of a field that nobody had named: of two that do
+// so at once one starts again.
 func (tx *Tx) AddOwnKind(ctx context.Context, k OwnKind) error {
 	return tx.fresh(ctx, `INSERT INTO own_fields (name, kind, hidden) VALUES (?, ?, ?)`, k.Name, k.Kind, k.Sensitive)
 }
@@ -35,7 +36,7 @@ func (tx *Tx) AddOwnKind(ctx context.Context, k OwnKind) error {
 func (tx *Tx) SetOwnKind(ctx context.Context, k OwnKind) error {
 	_, err := tx.OwnKind(ctx, k.Name)
 	if errors.Is(err, ErrNotFound) {
-		return tx.fresh(ctx, `INSERT INTO own_fields (name, kind, hidden) VALUES (?, ?, ?)`, k.Name, k.Kind, k.Sensitive)
+		return tx.AddOwnKind(ctx, k)
 	}
 	if err == nil {
 		_, err = tx.exec(ctx, `UPDATE own_fields SET kind = ?, hidden = ? WHERE name = ?`, k.Kind, k.Sensitive, k.Name)

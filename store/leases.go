@@ -209,10 +209,6 @@ func (tx *Tx) dropLeases(ctx context.Context, gone leases, now Micros) error {
 // RenewLeases moves the end of leases, by their numbers; those that are gone
 // stay so.
 func (tx *Tx) RenewLeases(ctx context.Context, numbers []int64, until Micros) error {
-	ids := make([]any, len(numbers))
-	for i, n := range numbers {
-		ids[i] = n
-	}
-	_, err := tx.onEach(ctx, `UPDATE leases SET until_at = ? WHERE lease_id`, []any{until}, ids)
+	_, err := tx.onEach(ctx, `UPDATE leases SET until_at = ? WHERE lease_id`, []any{until}, anys(numbers))
 	return err
 }

@@ -130,11 +130,7 @@ func (q queries) Leased(ctx context.Context, ids []int64) (map[int64]Letter, err
 	if err != nil {
 		return nil, err
 	}
-	list := make([]any, len(ids))
-	for i, id := range ids {
-		list[i] = id
-	}
-	in, args := inList(list)
+	in, args := inList(anys(ids))
 	out := make(map[int64]Letter, len(ids))
 	err = q.each(ctx, func(rows *sql.Rows) error {
 		var l Letter
@@ -152,11 +148,7 @@ func (q queries) CardsOf(ctx context.Context, letters []int64) (map[int64]int64,
 	if len(letters) == 0 {
 		return nil, nil
 	}
-	list := make([]any, len(letters))
-	for i, id := range letters {
-		list[i] = id
-	}
-	in, args := inList(list)
+	in, args := inList(anys(letters))
 	out := make(map[int64]int64, len(letters))
 	err := q.each(ctx, func(rows *sql.Rows) error {
 		var letter, card int64
